@@ -1,0 +1,247 @@
+"""Preparing a mesh: Morton keys of its faces, then clusters of faces with vertices of their own.
+
+Everything here runs once per mesh, over ranges of faces that are independent of each other, so that the
+caller can give each range to a thread and still get the same bits. Sorting the keys is numpy's; choosing
+bounds, steps and ranges is ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
+
+A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number of
+one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
+vectorize: as float64, or as int32 steps of the scene's lattice counted from the cluster's own centre. The lattice
+is common to the scene: a vertex shared by two clusters is rounded to the same point in both, which keeps
+the seam between them closed.
+
+The commonest change is a new value per cluster: give `build_clusters` one more output array and ``scene.py``
+one more field.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["MAX_FACES", "MAX_VERTICES", "build_clusters", "face_keys"]
+
+MAX_FACES = 128
+MAX_VERTICES = 256
+_HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
+_HASH_MASK = _HASH_SLOTS - 1
+
+# Problems that `face_keys` reports, as (code, face, vertex).
+VERTEX_MISSING = 1
+VERTEX_NOT_FINITE = 2
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, keep_going):
+    """Write the sort key of each face and collect what is wrong with the mesh.
+
+    The key is ``morton << 32 | face``. The Morton code takes ``bits[0..2]`` (together at most 32) levels of
+    x, y and z, each level's bits interleaved from the finest up, so that flat meshes spend no bits on their
+    thickness. Coordinates outside ``lo .. lo + 2**bits / per_unit`` are clamped: they only sort less well.
+
+    A face with a missing vertex, or one that is not finite, gets the key ``2**64 - 1`` when ``keep_going``;
+    otherwise the first is returned at once as ``(code, face, vertex, n_bad)``. ``bounds`` (2, 3) takes the least and
+    greatest coordinates of the vertices that good faces use.
+    """
+    n_vertices = vertices.shape[0]
+    top = np.empty(3, np.float64)
+    for axis in range(3):
+        top[axis] = 2.0 ** bits[axis] - 1.0
+    levels = max(bits[0], max(bits[1], bits[2]))
+    cell = np.empty(3, np.uint64)
+    lo0, lo1, lo2 = np.inf, np.inf, np.inf
+    hi0, hi1, hi2 = -np.inf, -np.inf, -np.inf
+    n_bad = 0
+    code = 0
+    bad_face = -1
+    bad_vertex = -1
+    third = 1.0 / 3.0
+    for face in range(start, stop):
+        i0 = np.int64(faces[face, 0])
+        i1 = np.int64(faces[face, 1])
+        i2 = np.int64(faces[face, 2])
+        missing = (i0 < 0) | (i1 < 0) | (i2 < 0) | (i0 >= n_vertices) | (i1 >= n_vertices) | (i2 >= n_vertices)
+        problem = 0
+        if missing:
+            problem = VERTEX_MISSING
+            culprit = i0 if (i0 < 0 or i0 >= n_vertices) else (i1 if (i1 < 0 or i1 >= n_vertices) else i2)
+        else:
+            x0, y0, z0 = np.float64(vertices[i0, 0]), np.float64(vertices[i0, 1]), np.float64(vertices[i0, 2])
+            x1, y1, z1 = np.float64(vertices[i1, 0]), np.float64(vertices[i1, 1]), np.float64(vertices[i1, 2])
+            x2, y2, z2 = np.float64(vertices[i2, 0]), np.float64(vertices[i2, 1]), np.float64(vertices[i2, 2])
+            finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
+            finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
+            finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
+            if not (finite0 & finite1 & finite2):
+                problem = VERTEX_NOT_FINITE
+                culprit = i0 if not finite0 else (i1 if not finite1 else i2)
+        if problem != 0:
+            n_bad += 1
+            if code == 0:
+                code, bad_face, bad_vertex = problem, face, culprit
+            if not keep_going:
+                return code, bad_face, bad_vertex, n_bad
+            keys[face] = np.uint64(0xFFFFFFFFFFFFFFFF)
+            continue
+        lo0 = min(lo0, min(x0, min(x1, x2)))
+        lo1 = min(lo1, min(y0, min(y1, y2)))
+        lo2 = min(lo2, min(z0, min(z1, z2)))
+        hi0 = max(hi0, max(x0, max(x1, x2)))
+        hi1 = max(hi1, max(y0, max(y1, y2)))
+        hi2 = max(hi2, max(z0, max(z1, z2)))
+        cell[0] = np.uint64(min(max(((x0 + x1 + x2) * third - lo[0]) * per_unit, 0.0), top[0]))
+        cell[1] = np.uint64(min(max(((y0 + y1 + y2) * third - lo[1]) * per_unit, 0.0), top[1]))
+        cell[2] = np.uint64(min(max(((z0 + z1 + z2) * third - lo[2]) * per_unit, 0.0), top[2]))
+        key = np.uint64(0)
+        place = np.uint64(32)
+        for level in range(levels):
+            for axis in range(3):
+                if level < bits[axis]:
+                    key |= ((cell[axis] >> np.uint64(level)) & np.uint64(1)) << place
+                    place += np.uint64(1)
+        keys[face] = key | np.uint64(face)
+    bounds[0, 0], bounds[0, 1], bounds[0, 2] = lo0, lo1, lo2
+    bounds[1, 0], bounds[1, 1], bounds[1, 2] = hi0, hi1, hi2
+    return code, bad_face, bad_vertex, n_bad
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _precedes(local, a, b):
+    """Whether local vertex a comes before b in the order of x, then y, then z."""
+    if local[0, a] != local[0, b]:
+        return local[0, a] < local[0, b]
+    if local[1, a] != local[1, b]:
+        return local[1, a] < local[1, b]
+    return local[2, a] < local[2, b]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _normal_cone(local, corners, first, stop, cone):
+    """Axis and cosine of the half angle of a cone around the faces' normals; cosine -2 means "no cone".
+
+    Faces without area have no normal and no say: no pixel can be seen on them. A face so thin that
+    rounding could turn its normal ends the cone.
+    """
+    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
+    cone[0], cone[1], cone[2], cone[3] = 0.0, 0.0, 0.0, -2.0
+    least = 2.0
+    for turn in range(2):
+        if turn == 1:
+            length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+            if not length > 1e-3:
+                return
+            sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
+        for face in range(first, stop):
+            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
+            px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
+            qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
+            nx, ny, nz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+            norm = np.sqrt(nx * nx + ny * ny + nz * nz)
+            sides = np.sqrt((px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz))
+            if not norm > 1e-7 * sides:
+                if norm == 0.0:
+                    continue
+                return
+            if turn == 0:
+                sum_x, sum_y, sum_z = sum_x + nx / norm, sum_y + ny / norm, sum_z + nz / norm
+            else:
+                least = min(least, (sum_x * nx + sum_y * ny + sum_z * nz) / norm)
+    cone[0], cone[1], cone[2] = sum_x, sum_y, sum_z
+    cone[3] = least - 1e-5  # room for the rounding to float32
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def build_clusters(
+    vertices, faces, order, start, stop, origin, step, widest,
+    face_ids, corners, n_faces_of, n_vertices_of, wide_of, centre_of, half_of, cone_of, narrow, wide,
+):  # fmt: skip
+    """Cut the sorted faces ``order[start:stop]`` into clusters and fill their arrays; return the numbers used.
+
+    ``step`` is the lattice step (0: none, vertices stay as they are) and ``widest`` the greatest extent of a cluster
+    whose vertices are stored as int32 steps; wider ones are stored as float64. Coordinates of clusters are
+    relative to ``origin``. Outputs are written from their beginning: ``face_ids`` (the faces' indices in the
+    file), ``corners`` (three local numbers per face), and per cluster the counts, ``wide_of``, ``centre_of`` (3),
+    ``half_of`` (3, half the box's size, rounded up), ``cone_of`` (4); ``narrow`` and ``wide`` take the vertices.
+
+    Faces are turned so that their least vertex comes first: copies of one face then give the same bits
+    whichever vertex the file begins with.
+    """
+    slots = np.empty(_HASH_SLOTS, np.int16)
+    names = np.empty(MAX_VERTICES, np.int64)
+    local = np.empty((3, MAX_VERTICES), np.float64)
+    box = np.empty((2, 3), np.float64)
+    n_clusters = 0
+    n_corners = 0
+    n_narrow = 0
+    n_wide = 0
+    inverse_step = 1.0 / step if step > 0.0 else 0.0
+    at = start
+    while at < stop:
+        slots[:] = -1
+        n_vertices = 0
+        first = at - start
+        while at < stop and at - start - first < MAX_FACES:
+            if n_vertices > MAX_VERTICES - 3:  # the next face might not find room
+                break
+            face = np.int64(order[at] & np.uint64(0xFFFFFFFF))
+            face_ids[at - start] = face
+            for corner in range(3):
+                name = np.int64(faces[face, corner])
+                slot = (np.uint64(name) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(54)
+                while True:
+                    number = slots[slot]
+                    if number < 0:
+                        number = n_vertices
+                        slots[slot] = number
+                        names[number] = name
+                        for axis in range(3):
+                            value = np.float64(vertices[name, axis]) - origin[axis]
+                            if step > 0.0:
+                                value = np.rint(value * inverse_step) * step
+                            local[axis, number] = value
+                        n_vertices += 1
+                        break
+                    if names[number] == name:
+                        break
+                    slot = (slot + np.uint64(1)) & np.uint64(_HASH_MASK)
+                corners[n_corners + corner] = number
+            a, b, c = corners[n_corners], corners[n_corners + 1], corners[n_corners + 2]
+            if _precedes(local, b, a) and not _precedes(local, c, b):
+                corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = b, c, a
+            elif _precedes(local, c, a):
+                corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = c, a, b
+            n_corners += 3
+            at += 1
+
+        for axis in range(3):
+            box[0, axis], box[1, axis] = np.inf, -np.inf
+            for number in range(n_vertices):
+                box[0, axis] = min(box[0, axis], local[axis, number])
+                box[1, axis] = max(box[1, axis], local[axis, number])
+        extent = max(box[1, 0] - box[0, 0], max(box[1, 1] - box[0, 1], box[1, 2] - box[0, 2]))
+        is_wide = not (step > 0.0 and extent <= widest)
+        for axis in range(3):
+            centre = box[0, axis] + 0.5 * (box[1, axis] - box[0, axis])
+            if step > 0.0:
+                centre = np.rint(centre * inverse_step) * step  # a lattice point: offsets are whole steps
+            half = max(box[1, axis] - centre, centre - box[0, axis])
+            centre_of[n_clusters, axis] = centre
+            half_of[n_clusters, axis] = np.float32(half * (1.0 + 2e-7) + 1e-38)
+            if is_wide:
+                for number in range(n_vertices):
+                    wide[n_wide + axis * n_vertices + number] = local[axis, number] - centre
+            else:
+                for number in range(n_vertices):
+                    narrow[n_narrow + axis * n_vertices + number] = np.int32(
+                        np.rint((local[axis, number] - centre) * inverse_step)
+                    )
+        _normal_cone(local, corners, first, at - start, cone_of[n_clusters])
+        n_faces_of[n_clusters] = at - start - first
+        n_vertices_of[n_clusters] = n_vertices
+        wide_of[n_clusters] = is_wide
+        if is_wide:
+            n_wide += 3 * n_vertices
+        else:
+            n_narrow += 3 * n_vertices
+        n_clusters += 1
+    return n_clusters, n_narrow, n_wide

@@ -1,0 +1,371 @@
+"""`Scene`: a mesh checked, ordered along a space-filling curve and cut into clusters, once for all views.
+
+It takes vertices and faces as the caller has them and keeps nothing of them but what the kernels need, about 16
+bytes per face. Reading files is ``io``'s, looking at a scene is ``render.py``'s, the loops over faces are
+``kernels/clusters.py``'s.
+
+The commonest change is a new value per cluster: a field of `ClusterArrays`, an output of `build_clusters`.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from depthraster.kernels.clusters import MAX_FACES, VERTEX_MISSING, build_clusters, face_keys
+
+if TYPE_CHECKING:
+    from depthraster.io.meshes import Mesh
+
+__all__ = ["ClusterArrays", "Scene", "thread_count"]
+
+_BAD_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
+_RANGE = 1 << 16  # faces per work item; fixed, so that clusters do not depend on the number of threads
+_SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
+_MAX_FACES = 2**31 - 1  # face indices are int32
+
+
+class ClusterArrays(NamedTuple):
+    """The prepared mesh as the kernels see it; n clusters, F faces, coordinates relative to the scene's origin."""
+
+    first_face: npt.NDArray[np.int64]  # (n + 1,) faces of cluster c: first_face[c] .. first_face[c + 1]
+    first_vertex: npt.NDArray[np.int64]  # (n,) where its x y z begin in `narrow` or `wide`
+    n_vertices: npt.NDArray[np.int32]  # (n,)
+    is_wide: npt.NDArray[np.bool_]  # (n,)
+    centre: npt.NDArray[np.float64]  # (n, 3)
+    half: npt.NDArray[np.float32]  # (n, 3) half the size of the box around the centre
+    cone: npt.NDArray[np.float32]  # (n, 4) axis of the faces' normals, cosine of the half angle, -2: no cone
+    corners: npt.NDArray[np.uint8]  # (3 F,) local vertex numbers
+    face_ids: npt.NDArray[np.int32]  # (F,) index of the face in the caller's mesh
+    narrow: npt.NDArray[np.int32]  # vertices in lattice steps from their cluster's centre
+    wide: npt.NDArray[np.float64]  # vertices of clusters too wide for that
+    step: float  # the lattice step, 0 where there is none
+
+
+def thread_count(threads: int | None) -> int:
+    """Return ``threads``, or the number of processors this process may use."""
+    if threads is None:
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
+        raise TypeError(f"threads is {threads!r}; a positive whole number or None is needed: pass e.g. threads=2")
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; at least 1 is needed: pass a positive number, or None for all processors")
+    return int(threads)
+
+
+class Scene:
+    """A mesh prepared for rendering: checked, centred, ordered, clustered; immutable, shared by views and threads.
+
+    Parameters
+    ----------
+    vertices : (V, 3) array of float
+        Vertices in the chunk's frame and units. float64 and float32 are used as they are, other numbers are converted to
+        float64. Only read during the call.
+    faces : (F, 3) array of int
+        Vertex indices, counter-clockwise seen from outside. Only read during the call.
+    invalid : {"error", "drop"}
+        What to do with faces that use a vertex that is missing or not finite: refuse the mesh, naming the first, or
+        leave them out with a warning that counts them.
+    threads : int, optional
+        Threads used for the preparation, all processors by default. The result does not depend on it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Arrays of the wrong kind or shape, no faces, more than 2**31 - 1 faces, or invalid faces.
+
+    Notes
+    -----
+    Vertices are stored relative to the scene's origin, either as float64 or, in scenes of more than a few thousand
+    faces, rounded to a lattice whose step is 2**-32 of the extent of a large cluster (about 1e-8 of that
+    cluster's own extent, so about 1e-6 pixel or less where the cluster fills the image).
+    """
+
+    __slots__ = ("_arrays", "_bounds", "_n_dropped", "_origin")
+
+    def __init__(
+        self,
+        vertices: npt.ArrayLike,
+        faces: npt.ArrayLike,
+        *,
+        invalid: Literal["error", "drop"] = "error",
+        threads: int | None = None,
+    ) -> None:
+        self._prepare(vertices, faces, invalid, thread_count(threads), "auto")
+
+    @classmethod
+    def from_mesh(cls, mesh: Any, *, invalid: Literal["error", "drop"] = "error", threads: int | None = None) -> Scene:
+        """Make a scene of whatever holds a mesh.
+
+        Parameters
+        ----------
+        mesh : Scene, trimesh.Trimesh, (vertices, faces) pair, or path
+            A `Scene` is returned as it is. A path is read with `load_mesh`.
+        invalid, threads
+            As for `Scene`.
+        """
+        if isinstance(mesh, Scene):
+            return mesh
+        if isinstance(mesh, (str, os.PathLike)):
+            from depthraster.io.meshes import load_mesh
+
+            mesh = load_mesh(mesh)
+        if hasattr(mesh, "vertices") and hasattr(mesh, "faces"):
+            return cls(mesh.vertices, mesh.faces, invalid=invalid, threads=threads)
+        if isinstance(mesh, (tuple, list)) and len(mesh) == 2:
+            return cls(mesh[0], mesh[1], invalid=invalid, threads=threads)
+        raise TypeError(
+            f"the mesh is a {type(mesh).__name__}; a Scene, a trimesh.Trimesh, a (vertices, faces) pair or a path is "
+            "needed: pass one of them"
+        )
+
+    @classmethod
+    def _with_storage(
+        cls, vertices: npt.ArrayLike, faces: npt.ArrayLike, storage: Literal["auto", "narrow", "wide"]
+    ) -> Scene:
+        """Make a scene whose vertices are stored in a given way, for tests."""
+        scene = cls.__new__(cls)
+        scene._prepare(vertices, faces, "error", thread_count(None), storage)
+        return scene
+
+    @property
+    def n_faces(self) -> int:
+        """Number of faces that can be seen: those given, less those dropped."""
+        return int(self._arrays.face_ids.size)
+
+    @property
+    def n_dropped(self) -> int:
+        """Number of invalid faces left out, with ``invalid="drop"``."""
+        return self._n_dropped
+
+    @property
+    def bounds(self) -> npt.NDArray[np.float64]:
+        """(2, 3) float64: least and greatest coordinates of the vertices that faces use, chunk frame."""
+        return self._bounds
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the prepared mesh takes."""
+        return sum(array.nbytes for array in self._arrays if isinstance(array, np.ndarray))
+
+    def __repr__(self) -> str:
+        return f"Scene(n_faces={self.n_faces}, nbytes={self.nbytes})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError(f"a Scene cannot be changed, {name} was set: make a new Scene instead")
+        object.__setattr__(self, name, value)
+
+    def _prepare(
+        self,
+        vertices_like: npt.ArrayLike,
+        faces_like: npt.ArrayLike,
+        invalid: str,
+        threads: int,
+        storage: str,
+    ) -> None:
+        if invalid not in ("error", "drop"):
+            raise ValueError(f"invalid is {invalid!r}; 'error' or 'drop' is needed: pass one of them")
+        vertices = _checked_vertices(vertices_like)
+        faces = _checked_faces(faces_like)
+        with ThreadPoolExecutor(threads) as pool:
+            order, bounds, n_dropped = _sorted_faces(vertices, faces, invalid, pool)
+            origin = 0.5 * bounds[0] + 0.5 * bounds[1]
+            step, widest = _lattice(vertices, faces, order, origin, storage)
+            arrays = _clustered(vertices, faces, order, origin, step, widest, pool)
+        for array in (bounds, origin, *arrays[:-1]):
+            array.flags.writeable = False
+        self._arrays = arrays
+        self._bounds = bounds
+        self._origin = origin
+        self._n_dropped = n_dropped
+
+
+def _checked_vertices(vertices_like: npt.ArrayLike) -> npt.NDArray[Any]:
+    vertices = np.asarray(vertices_like)
+    if vertices.dtype.kind not in "fiu":
+        raise TypeError(f"vertices are of type {vertices.dtype}; real numbers are needed: pass a (V, 3) float array")
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise ValueError(f"vertices have the shape {vertices.shape}; (V, 3) is needed: pass one row x, y, z per vertex")
+    if vertices.dtype not in (np.float64, np.float32) or not vertices.dtype.isnative:
+        vertices = vertices.astype(np.float64)
+    return np.ascontiguousarray(vertices)
+
+
+def _checked_faces(faces_like: npt.ArrayLike) -> npt.NDArray[Any]:
+    faces = np.asarray(faces_like)
+    if faces.size == 0:
+        raise ValueError(
+            f"the mesh has no faces (shape {faces.shape}); at least one is needed: a point cloud must be meshed first"
+        )
+    if faces.dtype.kind not in "iu":
+        raise TypeError(f"faces are of type {faces.dtype}; integers are needed: pass a (F, 3) array of vertex indices")
+    if faces.ndim != 2 or faces.shape[1] != 3:
+        raise ValueError(f"faces have the shape {faces.shape}; (F, 3) is needed: triangulate the mesh first")
+    if len(faces) > _MAX_FACES:
+        raise ValueError(f"the mesh has {len(faces)} faces; at most {_MAX_FACES} are possible: split it")
+    if faces.dtype not in (np.int32, np.int64) or not faces.dtype.isnative:
+        # uint64 beyond int64 becomes negative, which is refused as a missing vertex.
+        faces = faces.astype(np.int64 if faces.dtype.itemsize >= 4 else np.int32)
+    return np.ascontiguousarray(faces)
+
+
+def _ranges(n: int) -> list[tuple[int, int]]:
+    return [(start, min(start + _RANGE, n)) for start in range(0, n, _RANGE)]
+
+
+def _sample_centroids(vertices: npt.NDArray[Any], faces: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the finite centroids of some evenly spaced valid faces, (n, 3), n >= 1."""
+    some = faces[:: max(1, len(faces) // _SAMPLE)].astype(np.int64)
+    some = some[((some >= 0) & (some < len(vertices))).all(axis=1)]
+    centroids = vertices[some].astype(np.float64).mean(axis=1) if len(vertices) else np.empty((0, 3))
+    centroids = centroids[np.isfinite(centroids).all(axis=1)]
+    return centroids if len(centroids) else np.zeros((1, 3))
+
+
+def _curve(centroids: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64]]:
+    """Choose the Morton curve's corner, cells per unit and bits per axis (together 32 at most).
+
+    Bounds are quantiles, so that one stray face does not coarsen the order of the others; 32 bits go to the
+    axes by their extents, so that cells are cubes.
+    """
+    lo, hi = np.quantile(centroids, [0.005, 0.995], axis=0)
+    margin = 0.02 * (hi - lo).max()
+    lo, hi = lo - margin, hi + margin
+    extent = hi - lo
+    greatest = float(extent.max())
+    if not greatest > 0.0:
+        return lo, 1.0, np.array([1, 1, 1])
+    for levels in range(31, 0, -1):
+        cells = extent / greatest * 2.0**levels
+        bits = np.maximum(np.ceil(np.log2(np.maximum(cells, 1.0))), 0).astype(np.int64)
+        if bits.sum() <= 32:
+            break
+    return lo, 2.0**levels / greatest, bits
+
+
+def _sorted_faces(
+    vertices: npt.NDArray[Any], faces: npt.NDArray[Any], invalid: str, pool: ThreadPoolExecutor
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
+    """Return the sort keys of the valid faces in order (their low half is the face), the bounds, and the dropped."""
+    lo, per_unit, bits = _curve(_sample_centroids(vertices, faces))
+    keys = np.empty(len(faces), np.uint64)
+    ranges = _ranges(len(faces))
+    bounds = np.empty((len(ranges), 2, 3))
+    drop = invalid == "drop"
+
+    def make(item: int) -> tuple[int, int, int, int]:
+        start, stop = ranges[item]
+        return face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds[item], drop)  # type: ignore[no-any-return]
+
+    n_dropped = 0
+    for code, face, vertex, n_bad in pool.map(make, range(len(ranges))):
+        if code and not drop:
+            what = (
+                f"names vertex {vertex}, but there are {len(vertices)} vertices"
+                if code == VERTEX_MISSING
+                else f"uses vertex {vertex}, which is not finite: {vertices[vertex].tolist()}"
+            )
+            raise ValueError(
+                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or pass "
+                "invalid='drop' to leave such faces out"
+            )
+        n_dropped += n_bad
+    keys.sort()
+    if n_dropped:
+        keys = keys[: len(keys) - n_dropped]
+        if not len(keys):
+            raise ValueError(
+                f"all {n_dropped} faces use missing or non-finite vertices; at least one valid face is needed: mend the mesh"
+            )
+        import warnings
+
+        warnings.warn(
+            f"{n_dropped} of {len(faces)} faces use missing or non-finite vertices and were dropped", stacklevel=5
+        )
+    good = np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
+    return keys, good, n_dropped
+
+
+def _lattice(
+    vertices: npt.NDArray[Any],
+    faces: npt.NDArray[Any],
+    order: npt.NDArray[np.uint64],
+    origin: npt.NDArray[np.float64],
+    storage: str,
+) -> tuple[float, float]:
+    """Choose the lattice step and the greatest extent of a cluster stored in steps; (0, 0) for no lattice.
+
+    Small scenes need none. In others the extents of some clusters' worth of faces are measured; the lattice is made
+    for those up to four times the 99th percentile, and the few that are wider (a stray face, a skirt around
+    a terrain) keep float64.
+    """
+    if storage == "wide" or (storage == "auto" and len(order) < 64 * MAX_FACES):
+        return 0.0, 0.0
+    n_groups = max(len(order) // MAX_FACES, 1)
+    starts = np.unique(np.linspace(0, n_groups - 1, min(n_groups, 1024)).astype(np.int64)) * MAX_FACES
+    extents = np.empty(len(starts))
+    for i, start in enumerate(starts):
+        names = faces[(order[start : start + MAX_FACES] & np.uint64(0xFFFFFFFF)).astype(np.int64)]
+        points = vertices[names.ravel()].astype(np.float64)
+        extents[i] = (points.max(axis=0) - points.min(axis=0)).max()
+    widest = 4.0 * float(np.quantile(extents, 0.99)) if storage == "auto" else 4.0 * float(extents.max())
+    # 2**31 steps to each side of the centre, less room for rounding to the lattice. A power of two: products with it
+    # are exact.
+    if not (widest > 1e-290 and np.isfinite(widest)):
+        return 0.0, 0.0
+    return 2.0 ** np.ceil(np.log2(widest / (2.0**32 - 16))), widest
+
+
+def _clustered(
+    vertices: npt.NDArray[Any],
+    faces: npt.NDArray[Any],
+    order: npt.NDArray[np.uint64],
+    origin: npt.NDArray[np.float64],
+    step: float,
+    widest: float,
+    pool: ThreadPoolExecutor,
+) -> ClusterArrays:
+    n_faces = len(order)
+    face_ids = np.empty(n_faces, np.int32)
+    corners = np.empty(3 * n_faces, np.uint8)
+
+    def build(item: tuple[int, int]) -> tuple[npt.NDArray[Any], ...]:
+        start, stop = item
+        n = stop - start
+        # A cluster is closed when it is full of faces, or of vertices, which takes more than 80 faces.
+        most = n // 80 + 2
+        n_faces_of, n_vertices_of = np.empty(most, np.int64), np.empty(most, np.int32)
+        wide_of = np.empty(most, np.bool_)
+        centre_of, half_of = np.empty((most, 3)), np.empty((most, 3), np.float32)
+        cone_of = np.empty((most, 4), np.float32)
+        # Room for the worst case, three vertices per face; pages that are not touched cost nothing.
+        narrow, wide = np.empty(9 * n, np.int32), np.empty(9 * n, np.float64)
+        used, n_narrow, n_wide = build_clusters(
+            vertices, faces, order, start, stop, origin, step, widest,
+            face_ids[start:stop], corners[3 * start : 3 * stop], n_faces_of, n_vertices_of, wide_of, centre_of,
+            half_of, cone_of, narrow, wide,
+        )  # fmt: skip
+        return (
+            n_faces_of[:used], n_vertices_of[:used], wide_of[:used], centre_of[:used], half_of[:used], cone_of[:used],
+            narrow[:n_narrow].copy(), wide[:n_wide].copy(),
+        )  # fmt: skip
+
+    parts = list(zip(*pool.map(build, _ranges(n_faces)), strict=True))
+    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide = (np.concatenate(part) for part in parts)
+    first_face = np.concatenate([[0], np.cumsum(n_faces_of)])
+    numbers = 3 * n_vertices.astype(np.int64)
+    first_vertex = np.where(
+        is_wide,
+        np.cumsum(np.where(is_wide, numbers, 0)) - numbers,
+        np.cumsum(np.where(is_wide, 0, numbers)) - numbers,
+    )
+    return ClusterArrays(
+        first_face, first_vertex, n_vertices, is_wide, centre, half, cone, corners, face_ids, narrow, wide, float(step)
+    )
