@@ -88,11 +88,14 @@ class Lens:
             v = self.centre[1] + yd * self.f
         return np.where(seen[..., None], np.stack([u, v], axis=-1), np.nan)
 
+    def to_plane(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels (n, 2) -> (x', y') of the distorted plane."""
+        yd = (pixels[:, 1] - self.centre[1]) / self.f
+        return np.stack([(pixels[:, 0] - self.centre[0] - self.b2 * yd) / (self.f + self.b1), yd], axis=-1)
+
     def unproject(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (n, 2) -> (n, 2) points of the undistorted plane; NaN where nothing valid projects there."""
-        pixels = np.asarray(pixels, float)
-        yd = (pixels[:, 1] - self.centre[1]) / self.f
-        xd = (pixels[:, 0] - self.centre[0] - self.b2 * yd) / (self.f + self.b1)
+        xd, yd = self.to_plane(np.asarray(pixels, float)).T
         reach = np.hypot(xd, yd)
         r, inside = self._undo_radial(reach)
         ratio = np.divide(r, reach, out=np.ones_like(r), where=reach > 0)
@@ -103,7 +106,7 @@ class Lens:
             x, y = self._newton(x, y, xd, yd, tangential, 6)
         x, y = self._newton(x, y, xd, yd, 1.0, 20)
         good = self._is_solution(x, y, xd, yd)
-        again = np.flatnonzero(~good & (reach <= self._largest_reach()))
+        again = np.flatnonzero(~good & (reach <= self.domain_reach()[1]))
         if again.size:
             x[again], y[again], good[again] = self._search(xd[again], yd[again])
         return np.where(good[:, None], np.stack([x, y], axis=-1), np.nan)
@@ -145,12 +148,14 @@ class Lens:
             on_target = np.hypot(fx - xd, fy - yd) <= 1e-13 * (1 + np.hypot(xd, yd))
             return on_target & (np.hypot(x, y) <= self.valid_radius) & (det > 0)
 
-    def _largest_reach(self) -> float:
+    def domain_reach(self) -> tuple[float, float]:
+        """Distorted radii between which the border of the imaged domain lies; inf where the lens never folds."""
         if np.isinf(self.valid_radius):
-            return float("inf")
+            return float("inf"), float("inf")
         s = self.valid_radius**2
         tangential = 3 * np.hypot(*self.p[:2]) * s * (1 + abs(self.p[2]) * s + abs(self.p[3]) * s * s)
-        return float(self.radial(np.array(self.valid_radius)) + tangential)
+        radial = float(self.radial(np.array(self.valid_radius)))
+        return radial - tangential, radial + tangential
 
     def _search(self, xd: np.ndarray, yd: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Newton from a whole rosette of starts, the solution nearest the centre taken."""
@@ -381,26 +386,58 @@ def _intersect(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chos
     answer.cosine[pixels] = np.where(wins, cosine, answer.cosine[pixels])
 
 
-def trace_faces(answer: Answer, vertices: Any, faces: Any, transform: Any, claimed: np.ndarray) -> tuple[Any, Any, Any]:
-    """Each pixel's ray against the one face claimed for it (n,): what a renderer that names that face has to show.
+@dataclass
+class Claim:
+    """What a renderer that names one face for a pixel has to show; arrays of length n.
 
-    Returns the depth on the face's plane, kept within the face's own range of Z; the distance of the ray from the face
-    in units of the undistorted plane (0 inside, otherwise to its outline); and the cosine to its normal.
+    depth is that of the face's plane at the ray, kept within nearest ... farthest, the face's own range of Z in front of
+    the camera; gap is the ray's distance from the face in pixels of the undistorted plane, 0 inside; cosine is that of the
+    angle between ray and normal; front whether the face is turned towards the camera.
     """
-    corners = to_camera(vertices, transform)[np.asarray(faces)[claimed]]
+
+    depth: np.ndarray
+    nearest: np.ndarray
+    farthest: np.ndarray
+    gap: np.ndarray
+    cosine: np.ndarray
+    front: np.ndarray
+
+
+def trace_faces(
+    answer: Answer, vertices: Any, faces: Any, transform: Any, calibration: Any, claimed: np.ndarray, pixels: np.ndarray
+) -> Claim:
+    """The rays of ``pixels`` (positions in ``answer``), each against the one face that is ``claimed`` for it."""
+    triples = np.asarray(faces, np.int64)[claimed[pixels]]
+    corners = to_camera(np.asarray(vertices, float)[triples.ravel()], transform).reshape(-1, 3, 3)
+    direction = np.concatenate([answer.rays[pixels], np.ones((len(pixels), 1))], axis=1)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    slope, facing = (normal * direction).sum(axis=1), -(normal * corners[:, 0]).sum(axis=1)
+    z = corners[:, :, 2]
+    nearest, farthest = np.maximum(z.min(axis=1), 0), z.max(axis=1)
+    start, end = corners[:, [1, 2, 0]], corners[:, [2, 0, 1]]
+    side = (np.cross(start, end) * direction[:, None]).sum(axis=2) * -np.sign(facing)[:, None]
     with np.errstate(all="ignore"):
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        direction = np.concatenate([answer.rays, np.ones((len(claimed), 1))], axis=1)
-        slope = (normal * direction).sum(axis=1)
-        offset = (normal * corners[:, 0]).sum(axis=1)
-        z = corners[:, :, 2]
-        depth = np.clip(offset / slope, np.maximum(z.min(axis=1), 0), z.max(axis=1))
+        depth = np.clip(-facing / slope, nearest, farthest)
         cosine = np.abs(slope) / np.linalg.norm(normal, axis=1) / np.linalg.norm(direction, axis=1)
-        start, end = corners[:, [1, 2, 0]], corners[:, [2, 0, 1]]
-        outside = ((np.cross(start, end) * direction[:, None]).sum(axis=2) * np.sign(offset)[:, None] < 0).any(axis=1)
-        visible = (start[..., 2] > 0) | (end[..., 2] > 0)
-        start, along = _cut(start, end), _cut(end, start) - _cut(start, end)
-        gap = answer.rays[:, None] - start
+        ahead = (start[..., 2] > 0) | (end[..., 2] > 0)
+        first = _cut(start, end)
+        along, gap = _cut(end, start) - first, answer.rays[pixels][:, None] - first
         t = np.clip(np.nan_to_num((gap * along).sum(axis=2) / (along**2).sum(axis=2)), 0, 1)
-        to_edge = np.where(visible, np.linalg.norm(gap - t[..., None] * along, axis=2), np.inf).min(axis=1)
-    return depth, np.where(outside, to_edge, 0.0), cosine
+        to_edge = np.where(ahead, np.linalg.norm(gap - t[..., None] * along, axis=2), np.inf).min(axis=1)
+    inside = (side >= 0).all(axis=1) & (slope * facing < 0)
+    return Claim(depth, nearest, farthest, np.where(inside, 0.0, to_edge * calibration.f), cosine, facing > 0)
+
+
+def near_domain_border(calibration: Any, flat_index: np.ndarray, imaged: np.ndarray, distance: float) -> np.ndarray:
+    """Pixels less than ``distance`` px from where the lens ceases to image (or begins to)."""
+    lens = Lens(calibration)
+    centres = pixel_centres(lens.width, lens.height, flat_index)
+    low, high = lens.domain_reach()
+    reach = np.hypot(*lens.to_plane(centres).T)
+    slack = 4 * distance / lens.f
+    ring = np.flatnonzero((reach >= low - slack) & (reach <= high + slack))
+    border = np.zeros(len(centres), bool)
+    for angle in np.arange(8) * (np.pi / 4):
+        moved = lens.unproject(centres[ring] + distance * np.array([np.cos(angle), np.sin(angle)]))
+        border[ring] |= np.isfinite(moved[:, 0]) != imaged[ring]
+    return border
