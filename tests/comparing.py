@@ -1,18 +1,17 @@
-"""The rules by which a rendered image agrees with the float64 twin; every rule names the pixel that breaks it.
+"""The rules by which a rendered image agrees with the float64 twin; each names the pixel that breaks it.
 
-Beyond 1e-3 px of every face edge the two must agree on coverage and on the face. Within it the renderer may choose either
-side of the edge, but what it chooses must be a face within 1e-3 px of the ray, drawn at its own depth, and it may choose
-nothing only where a surface ends. The tolerances are the design's; to add a layer, add its rule to ``check_agreement``.
+Beyond 1e-3 px of every face edge the two must agree on coverage and on the face. Within it the renderer may
+choose either side of the edge, but what it chooses must be a face within 1e-3 px of the ray, drawn at its own
+depth, and it may choose nothing only where a surface ends. The tolerances are the design's; to add a layer,
+add its rule to ``check_agreement``.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import reference
 
 import depthraster as dr
+import reference
 
 EDGE = 1e-3
 """Pixels of the undistorted plane."""
@@ -30,7 +29,7 @@ def compare(
     storage: str = "auto",
     flat_index: np.ndarray | None = None,
 ) -> tuple[dr.Layers, reference.Answer]:
-    """Render and trace a mesh, assert that they agree, and return both; ``flat_index`` limits the trace to some pixels."""
+    """Render and trace a mesh, assert that both agree and return them; ``flat_index``: only these pixels."""
     scene = dr.Scene._with_storage(*mesh, storage)
     layers = dr.render(scene, transform, calibration, LAYERS, cull_faces=cull_faces, background=np.nan)
     answer = reference.trace(*mesh, transform, calibration, cull_faces, flat_index)
@@ -62,9 +61,11 @@ def check_agreement(
             i = worst[0]
             row, col = divmod(int(flat_index[i]), calibration.width)
             raise AssertionError(
-                f"{what}: {len(worst)} of {len(wrong)} pixels, first (row {row}, col {col}): rendered face {claimed[i]} "
-                f"depth {depth[i]!r} range {length[i]!r}; twin face {answer.face_index[i]} depth {answer.depth[i]!r} "
-                f"runner-up {answer.runner_up[i]!r} edge {answer.edge_distance[i]:.3g} px rim {answer.rim_distance[i]:.3g} px "
+                f"{what}: {len(worst)} of {len(wrong)} pixels, first (row {row}, col {col}): "
+                f"rendered face {claimed[i]} depth {depth[i]!r} range {length[i]!r}; "
+                f"twin face {answer.face_index[i]} depth {answer.depth[i]!r} "
+                f"runner-up {answer.runner_up[i]!r} "
+                f"edge {answer.edge_distance[i]:.3g} px rim {answer.rim_distance[i]:.3g} px "
                 f"cosine {answer.cosine[i]:.3g} sharpness {answer.sharpness[i]:.3g} ray {answer.rays[i]}"
             )
 
@@ -97,6 +98,12 @@ def check_agreement(
 
     steep = own.cosine < GRAZING
     none_of((np.abs(depth[i] - own.depth) > DEPTH * own.depth) & ~steep, "depth differs")
-    none_of((depth[i] < own.nearest * (1 - DEPTH)) | (depth[i] > own.farthest * (1 + DEPTH)), "depth leaves the face")
+    none_of(
+        (depth[i] < own.nearest * (1 - DEPTH)) | (depth[i] > own.farthest * (1 + DEPTH)),
+        "depth leaves the face",
+    )
     stretch = np.sqrt(1 + (answer.rays[i] ** 2).sum(axis=1))
-    none_of(np.abs(length[i] - depth[i] * stretch) > DEPTH * length[i], "range is not depth times the ray's length")
+    none_of(
+        np.abs(length[i] - depth[i] * stretch) > DEPTH * length[i],
+        "range is not depth times the ray's length",
+    )

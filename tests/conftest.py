@@ -1,7 +1,7 @@
-"""What every test shares: a compile cache that notices edits, deterministic random examples, the real data's place.
+"""What every test shares: a compile cache that notices edits, deterministic examples, the real data.
 
-To run more random examples: ``DEPTHRASTER_THOROUGH=1 pytest``. To use real data from elsewhere than ``../shared/data``
-beside the repository: ``DEPTHRASTER_REAL_DATA=folder pytest``.
+To run more random examples: ``DEPTHRASTER_THOROUGH=1 pytest``. To use real data from elsewhere than
+``../shared/data`` beside the repository: ``DEPTHRASTER_REAL_DATA=folder pytest``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _compile_cache() -> Path:
-    """A folder of its own for each state of the kernels: numba keys its cache by one file, not by what that file calls."""
+    """A folder for each state of the kernels: numba looks at one file for changes, not at what that calls."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "src" / "depthraster" / "kernels").glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -30,12 +30,21 @@ def _compile_cache() -> Path:
 
 
 if "numba" in sys.modules:
-    raise RuntimeError("numba was imported before tests/conftest.py could choose its cache folder; drop that plugin")
+    raise RuntimeError(
+        "numba was imported before tests/conftest.py could choose its cache folder; drop that plugin"
+    )
 os.environ["NUMBA_CACHE_DIR"] = str(_compile_cache())
 
-_COMMON = {"deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+_COMMON = {
+    "deadline": None,
+    "database": None,
+    "derandomize": True,
+    "suppress_health_check": list(HealthCheck),
+}
 settings.register_profile("quick", max_examples=40, **_COMMON)
-settings.register_profile("thorough", max_examples=2000, **(_COMMON | {"derandomize": False, "print_blob": True}))
+settings.register_profile(
+    "thorough", max_examples=2000, **(_COMMON | {"derandomize": False, "print_blob": True})
+)
 settings.load_profile("thorough" if os.environ.get("DEPTHRASTER_THOROUGH") else "quick")
 
 

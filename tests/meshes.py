@@ -1,8 +1,10 @@
-"""Meshes to be rendered in tests, made from a seed: each function returns (vertices (V, 3) float64, faces (F, 3) int64).
+"""Meshes to be rendered in tests, made from a seed.
 
-Unless it says otherwise a mesh stands in the frame of a camera at the origin that looks along +Z (X right, Y down), so
-that a test gets any other position by ``moved``. Front faces are counter-clockwise as the camera sees them from outside:
-``dot(cross(v1 - v0, v2 - v0), camera - v0) > 0``. Nothing here knows of lenses or rendering.
+Each function returns (vertices (V, 3) float64, faces (F, 3) int64).
+Unless it says otherwise a mesh stands in the frame of a camera at the origin that looks along +Z (X right, Y
+down), so that a test gets any other position by ``moved``. Front faces are counter-clockwise as the camera
+sees them from outside: ``dot(cross(v1 - v0, v2 - v0), camera - v0) > 0``. Nothing here knows of lenses or
+rendering.
 """
 
 from __future__ import annotations
@@ -20,12 +22,18 @@ def moved(mesh: Mesh, transform: np.ndarray) -> Mesh:
     return vertices @ transform[:3, :3].T + transform[:3, 3], faces
 
 
+def on_lattice(mesh: Mesh, bits: int = 20) -> Mesh:
+    """The mesh rounded to multiples of 2 ** -bits, which any sensible lattice holds exactly."""
+    vertices, faces = mesh
+    return np.rint(vertices * 2.0**bits) / 2.0**bits, faces
+
+
 def joined(*meshes: Mesh) -> Mesh:
     """Several meshes as one, faces in the order given."""
     starts = np.cumsum([0] + [len(vertices) for vertices, _ in meshes])
     return (
         np.concatenate([vertices for vertices, _ in meshes]),
-        np.concatenate([faces + start for (_, faces), start in zip(meshes, starts)]),
+        np.concatenate([faces + start for (_, faces), start in zip(meshes, starts[:-1], strict=True)]),
     )
 
 
@@ -45,20 +53,30 @@ def _as_soup(corners: np.ndarray) -> Mesh:
     return corners.reshape(-1, 3), np.arange(len(corners) * 3).reshape(-1, 3)
 
 
-def soup(rng: np.random.Generator, n: int, half_field: float, smallest: float = 1e-3, largest: float = 3.0) -> Mesh:
-    """Unconnected triangles of every scale (log-uniform, in units of their depth), some beside, behind or across Z = 0.
+def soup(
+    rng: np.random.Generator,
+    n: int,
+    half_field: float,
+    sizes: tuple[float, float] = (1e-3, 3.0),
+    depths: tuple[float, float] = (0.5, 50.0),
+) -> Mesh:
+    """Unconnected triangles of every scale, some beside, behind or across Z = 0.
 
+    ``sizes`` are in units of their depth (log-uniform);
     ``half_field`` is the tangent of half the field of view that they are strewn over.
     """
-    depth = np.exp(rng.uniform(np.log(0.5), np.log(200), n))
-    centre = np.concatenate([rng.uniform(-1.3, 1.3, (n, 2)) * half_field, np.ones((n, 1))], axis=1) * depth[:, None]
+    depth = np.exp(rng.uniform(np.log(depths[0]), np.log(depths[1]), n))
+    centre = (
+        np.concatenate([rng.uniform(-1.3, 1.3, (n, 2)) * half_field, np.ones((n, 1))], axis=1)
+        * depth[:, None]
+    )
     centre[rng.random(n) < 0.05] *= -1
-    size = depth * half_field * np.exp(rng.uniform(np.log(smallest), np.log(largest), n))
+    size = depth * half_field * np.exp(rng.uniform(np.log(sizes[0]), np.log(sizes[1]), n))
     return _as_soup(centre[:, None] + rng.normal(size=(n, 3, 3)) * size[:, None, None])
 
 
 def slivers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
-    """Long triangles whose third corner stands 1e-2 ... 1e-9 of their length off the line of the other two."""
+    """Long triangles whose third corner is 1e-2 ... 1e-9 of their length off the line of the others."""
     a = _in_view(rng, n, half_field)
     b = _in_view(rng, n, half_field)
     length = np.linalg.norm(b - a, axis=1)
@@ -78,11 +96,14 @@ def needles(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
 
 def _in_view(rng: np.random.Generator, n: int, half_field: float) -> np.ndarray:
     depth = np.exp(rng.uniform(np.log(1), np.log(50), n))
-    return np.concatenate([rng.uniform(-1.1, 1.1, (n, 2)) * half_field, np.ones((n, 1))], axis=1) * depth[:, None]
+    return (
+        np.concatenate([rng.uniform(-1.1, 1.1, (n, 2)) * half_field, np.ones((n, 1))], axis=1)
+        * depth[:, None]
+    )
 
 
 def crossers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
-    """Triangles with one or two corners behind the camera, many of them passing close to the camera itself."""
+    """Triangles with one or two corners behind the camera, many of them passing close to it."""
     corners = rng.normal(size=(n, 3, 3)) * np.exp(rng.uniform(np.log(0.1), np.log(20), (n, 1, 1)))
     corners[:, 0, 2] = np.abs(corners[:, 0, 2])
     corners[:, 1, 2] = -np.abs(corners[:, 1, 2])
@@ -91,7 +112,7 @@ def crossers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
 
 
 def fan(n: int, centre: tuple[float, float, float], radius: float, wobble: float = 0.0) -> Mesh:
-    """A closed fan of n triangles round ``centre``, facing the camera; ``wobble`` moves the outer corners in depth."""
+    """A closed fan of n triangles round ``centre``, facing the camera, its rim ``wobble`` up and down."""
     angle = 2 * np.pi * np.arange(n) / n
     outer = np.stack([radius * np.cos(angle), -radius * np.sin(angle), wobble * np.sin(5 * angle)], axis=1)
     vertices = np.concatenate([[centre], np.asarray(centre) + outer])
@@ -100,7 +121,7 @@ def fan(n: int, centre: tuple[float, float, float], radius: float, wobble: float
 
 
 def grid(nx: int, ny: int, low: tuple[float, float], high: tuple[float, float]) -> Mesh:
-    """A flat sheet at Z = 0 over [low, high] in X and Y, its front towards -Z (towards a camera that looks along +Z)."""
+    """A flat sheet at Z = 0 over [low, high] in X and Y, its front towards -Z."""
     x, y = np.meshgrid(np.linspace(low[0], high[0], nx + 1), np.linspace(low[1], high[1], ny + 1))
     vertices = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
     corner = (np.arange(ny)[:, None] * (nx + 1) + np.arange(nx)).ravel()
@@ -114,7 +135,8 @@ def terrain(rng: np.random.Generator, nx: int, ny: int, size: float, depth: floa
     vertices, faces = grid(nx, ny, (-size / 2, -size / 2), (size / 2, size / 2))
     x, y = vertices[:, 0] / size, vertices[:, 1] / size
     height = sum(
-        np.sin(2 * np.pi * (rng.integers(-n, n + 1) * x + rng.integers(-n, n + 1) * y) + rng.uniform(0, 7)) / n
+        np.sin(2 * np.pi * (rng.integers(-n, n + 1) * x + rng.integers(-n, n + 1) * y) + rng.uniform(0, 7))
+        / n
         for n in (1, 2, 3, 5, 8, 13, 21)
     )
     vertices[:, 2] = depth + relief / 3 * height + rng.normal(size=len(x)) * relief * 0.1 / max(nx, ny)
@@ -125,10 +147,18 @@ def icosphere(level: int, radius: float = 1.0, inward: bool = False) -> Mesh:
     """A closed sphere of 20 * 4 ** level triangles about the origin, its front outside or inside."""
     golden = (1 + 5**0.5) / 2
     corners = [(-1, golden, 0), (1, golden, 0), (-1, -golden, 0), (1, -golden, 0)]
-    vertices = np.array(corners + [(z, x, y) for x, y, z in corners] + [(y, z, x) for x, y, z in corners], float)
+    vertices = np.array(
+        corners + [(z, x, y) for x, y, z in corners] + [(y, z, x) for x, y, z in corners], float
+    )
     distance = np.linalg.norm(vertices[:, None] - vertices[None], axis=2)
     near = np.isclose(distance, 2)
-    triples = [(a, b, c) for a in range(12) for b in range(a, 12) for c in range(b, 12) if near[a, b] and near[b, c] and near[a, c]]
+    triples = [
+        (a, b, c)
+        for a in range(12)
+        for b in range(a, 12)
+        for c in range(b, 12)
+        if near[a, b] and near[b, c] and near[a, c]
+    ]
     faces = np.array(triples)
     a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
     wrong = np.einsum("ij,ij->i", np.cross(b - a, c - a), a) < 0
@@ -167,7 +197,7 @@ def box_room(n: int, size: tuple[float, float, float] = (4.0, 3.0, 5.0)) -> Mesh
 
 
 def with_duplicates(mesh: Mesh, rng: np.random.Generator) -> tuple[Mesh, np.ndarray]:
-    """The faces again: as they are, rotated, and reversed, all shuffled; with each face's number in the first mesh."""
+    """The faces and their copies, rotated and reversed too, all shuffled; and each one's number before."""
     vertices, faces = mesh
     more = np.concatenate([faces, faces, faces[:, [1, 2, 0]], faces[:, ::-1]])
     origin = np.tile(np.arange(len(faces)), 4)
@@ -175,11 +205,13 @@ def with_duplicates(mesh: Mesh, rng: np.random.Generator) -> tuple[Mesh, np.ndar
     return (vertices, more[order]), origin[order]
 
 
-def aligned_grid(width: int, height: int, f: float, depth: float, step: int, rng: np.random.Generator | None = None) -> Mesh:
+def aligned_grid(
+    width: int, height: int, f: float, depth: float, step: int, rng: np.random.Generator | None = None
+) -> Mesh:
     """A sheet over the whole image of a pinhole camera whose vertices project exactly onto pixel centres.
 
-    Exactly so when ``f`` and ``depth`` are powers of two. With ``rng`` each vertex slides along its ray to half, the same
-    or twice the depth, which keeps it on its pixel centre; otherwise the sheet is flat.
+    Exactly so when ``f`` and ``depth`` are powers of two. With ``rng`` each vertex slides along its ray to
+    half, the same or twice the depth, which keeps it on its pixel centre; otherwise the sheet is flat.
     """
     nx, ny = width // step + 2, height // step + 2
     u, v = np.meshgrid((np.arange(nx + 1) - 1) * step + 0.5, (np.arange(ny + 1) - 1) * step + 0.5)
@@ -191,7 +223,7 @@ def aligned_grid(width: int, height: int, f: float, depth: float, step: int, rng
 
 
 def huge_face(rng: np.random.Generator, depth: float, reach: float) -> Mesh:
-    """One tilted triangle round the optical axis, its corners ``reach`` times the depth away, facing the camera."""
+    """One tilted triangle round the axis, its corners ``reach`` times the depth away, facing the camera."""
     angle = rng.uniform(0, 2 * np.pi) - 2 * np.pi / 3 * np.arange(3)
     x, y = reach * depth * np.cos(angle), reach * depth * np.sin(angle)
     tilt = rng.uniform(-0.6, 0.6, 2) / reach

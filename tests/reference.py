@@ -1,11 +1,12 @@
 """The slow, obvious twin that every fast path is compared with: float64, each pixel's ray against each face.
 
-Plain numpy, nothing of depthraster's: the lens, its inverse and the intersection are written here a second time
-from the conventions alone, so that a mistake has to be made twice to go unseen. ``comparing.py`` holds the rules by
-which two answers are compared. To add a lens model, add its ``distort`` and its Jacobian to ``Lens``; nothing else
-depends on the model.
+Plain numpy, nothing of depthraster's: the lens, its inverse and the intersection are written here a second
+time from the conventions alone, so that a mistake has to be made twice to go unseen. ``comparing.py`` holds
+the rules by which two answers are compared. To add a lens model, add its ``distort`` and its Jacobian to
+``Lens``; nothing else depends on the model.
 
-A calibration is anything with the attributes of ``depthraster.Calibration``; a transform is camera -> chunk (4, 4).
+A calibration is anything with the attributes of ``depthraster.Calibration``; a transform is camera -> chunk
+(4, 4).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 MARGIN = 2.0
-"""Distances to edges are exact up to this many pixels of the undistorted plane; farther edges may go unseen (inf)."""
+"""Distances to edges are exact up to this many pixels of the undistorted plane; farther may be inf."""
 
 _CHUNK = 1_500_000
 _TIE = 1e-12
@@ -71,10 +72,14 @@ class Lens:
         tx = p1 * (s + 2 * x * x) + 2 * p2 * x * y
         ty = p2 * (s + 2 * y * y) + 2 * p1 * x * y
         jacobian = np.empty((*np.shape(x), 2, 2))
-        jacobian[..., 0, 0] = big_r + 2 * x * x * slope_r + (6 * p1 * x + 2 * p2 * y) * big_d + tx * slope_d * 2 * x
+        jacobian[..., 0, 0] = (
+            big_r + 2 * x * x * slope_r + (6 * p1 * x + 2 * p2 * y) * big_d + tx * slope_d * 2 * x
+        )
         jacobian[..., 0, 1] = 2 * x * y * slope_r + (2 * p1 * y + 2 * p2 * x) * big_d + tx * slope_d * 2 * y
         jacobian[..., 1, 0] = 2 * x * y * slope_r + (2 * p2 * x + 2 * p1 * y) * big_d + ty * slope_d * 2 * x
-        jacobian[..., 1, 1] = big_r + 2 * y * y * slope_r + (6 * p2 * y + 2 * p1 * x) * big_d + ty * slope_d * 2 * y
+        jacobian[..., 1, 1] = (
+            big_r + 2 * y * y * slope_r + (6 * p2 * y + 2 * p1 * x) * big_d + ty * slope_d * 2 * y
+        )
         return jacobian
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -102,7 +107,11 @@ class Lens:
         x, y = xd * ratio, yd * ratio
         if not self.p[:2].any():
             return np.where(inside[:, None], np.stack([x, y], axis=-1), np.nan)
-        for tangential in (0.25, 0.5, 0.75):  # grow p1 and p2 from nothing, so as to stay on the centre's branch
+        for tangential in (
+            0.25,
+            0.5,
+            0.75,
+        ):  # grow p1 and p2 from nothing, so as to stay on the centre's branch
             x, y = self._newton(x, y, xd, yd, tangential, 6)
         x, y = self._newton(x, y, xd, yd, 1.0, 20)
         good = self._is_solution(x, y, xd, yd)
@@ -112,7 +121,7 @@ class Lens:
         return np.where(good[:, None], np.stack([x, y], axis=-1), np.nan)
 
     def _undo_radial(self, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """r with r R(r) = reach on the first growing branch, by bisection; the fold itself where there is none."""
+        """Bisect for r R(r) = reach on the first growing branch; the fold itself where there is none."""
         high = np.full_like(reach, min(self.valid_radius, 1.0))
         if np.isinf(self.valid_radius):
             while (short := self.radial(high) < reach).any():
@@ -149,7 +158,7 @@ class Lens:
             return on_target & (np.hypot(x, y) <= self.valid_radius) & (det > 0)
 
     def domain_reach(self) -> tuple[float, float]:
-        """Distorted radii between which the border of the imaged domain lies; inf where the lens never folds."""
+        """Distorted radii between which the border of the domain lies; inf where the lens never folds."""
         if np.isinf(self.valid_radius):
             return float("inf"), float("inf")
         s = self.valid_radius**2
@@ -168,7 +177,11 @@ class Lens:
                 x, y = self._newton(x, y, xd, yd, 1.0, 20)
                 r = np.hypot(x, y)
                 better = self._is_solution(x, y, xd, yd) & (r < best_r)
-                best_x, best_y, best_r = np.where(better, x, best_x), np.where(better, y, best_y), np.where(better, r, best_r)
+                best_x, best_y, best_r = (
+                    np.where(better, x, best_x),
+                    np.where(better, y, best_y),
+                    np.where(better, r, best_r),
+                )
         return best_x, best_y, np.isfinite(best_r)
 
 
@@ -176,12 +189,12 @@ class Lens:
 class Answer:
     """What the twin says of n pixels; every array has length n.
 
-    depth is camera-frame Z, NaN on background; distance is the Euclidean length; face_index is -1 on background;
-    runner_up is the depth of the next face behind (inf where none); edge_distance is the distance from the ray to the
-    nearest edge of any drawn face, rim_distance to the nearest edge that is not between two faces lying on opposite
-    sides of it (both in pixels of the undistorted plane, i.e. times f); cosine is that of the angle between the ray and
-    the hit face's normal; sharpness is the lens's smallest local magnification there (0 at the fold), imaged whether
-    the lens sees the pixel at all.
+    depth is camera-frame Z, NaN on background; distance is the Euclidean length; face_index is -1 on
+    background; runner_up is the depth of the next face behind (inf where none); edge_distance is the distance
+    from the ray to the nearest edge of any drawn face, rim_distance to the nearest edge that is not between
+    two faces lying on opposite sides of it (both in pixels of the undistorted plane, i.e. times f); cosine is
+    that of the angle between the ray and the hit face's normal; sharpness is the lens's smallest local
+    magnification there (0 at the fold), imaged whether the lens sees the pixel at all.
     """
 
     rays: np.ndarray
@@ -197,7 +210,7 @@ class Answer:
 
 
 def to_camera(vertices: Any, transform: Any) -> np.ndarray:
-    """Chunk -> camera frame. The centre is taken off first: at UTM and ECEF offsets that subtraction is exact enough."""
+    """Chunk -> camera frame; the centre is taken off first, well done in float64 at ECEF."""
     transform = np.asarray(transform, float)
     return np.linalg.solve(transform[:3, :3], (np.asarray(vertices, float) - transform[:3, 3]).T).T
 
@@ -220,8 +233,9 @@ class _Faces:
         self.index = np.flatnonzero(kept)
         self.corners = np.stack([a[kept], b[kept], c[kept]], axis=1)
         self.normal, self.facing = normal[kept], facing[kept]
-        # The plane through the camera centre and edge k (from corner k + 1 to k + 2). Taken as cross products of the
-        # corners themselves, the two faces at an edge get exactly opposite planes: no ray can fall between them.
+        # The plane through the camera centre and edge k (from corner k + 1 to k + 2). Taken as cross products
+        # of the corners themselves, the two faces at an edge get exactly opposite planes: no ray can fall
+        # between them.
         self.edge = np.cross(self.corners[:, [1, 2, 0]], self.corners[:, [2, 0, 1]])
         self.rim = _rim_edges(points, faces[kept], self.facing)
         self.low, self.high = _boxes(self.corners, MARGIN / f)
@@ -234,7 +248,8 @@ class _Faces:
 def _boxes(corners: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (F, 2) in the undistorted plane round the part of each face with Z > 0.
 
-    Along an edge x = X / Z runs one way only; where the edge goes through Z = 0 it runs to infinity on the side of X there.
+    Along an edge x = X / Z runs one way only; where the edge goes through Z = 0 it runs to infinity on the
+    side of X there.
     """
     z = corners[:, :, 2:]
     with np.errstate(all="ignore"):
@@ -252,12 +267,14 @@ def _boxes(corners: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cut(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """``start`` (..., 3), moved along the edge to a sliver of positive Z where it lies behind; its plane point (..., 2)."""
+    """Plane point of ``start``, moved along the edge to a sliver of positive Z where it lies behind."""
     least = 1e-9 * np.maximum(np.abs(start[..., 2]), np.abs(end[..., 2]))
     with np.errstate(all="ignore"):
         t = (least - start[..., 2]) / (end[..., 2] - start[..., 2])
         moved = start + np.clip(t, 0, 1)[..., None] * (end - start)
-        chosen = np.where((start[..., 2] < least)[..., None] & (end[..., 2] > start[..., 2])[..., None], moved, start)
+        chosen = np.where(
+            (start[..., 2] < least)[..., None] & (end[..., 2] > start[..., 2])[..., None], moved, start
+        )
         return chosen[..., :2] / np.maximum(chosen[..., 2:], 1e-300)
 
 
@@ -278,9 +295,14 @@ def _rim_edges(points: np.ndarray, faces: np.ndarray, facing: np.ndarray) -> np.
 
 
 def trace(
-    vertices: Any, faces: Any, transform: Any, calibration: Any, cull_faces: bool = True, flat_index: Any = None
+    vertices: Any,
+    faces: Any,
+    transform: Any,
+    calibration: Any,
+    cull_faces: bool = True,
+    flat_index: Any = None,
 ) -> Answer:
-    """The twin's answer for every pixel, row by row, or for the pixels ``flat_index`` (row * width + col) of a big image."""
+    """The twin's answer for every pixel, or for those of ``flat_index`` (row * width + col)."""
     lens = Lens(calibration)
     faces = np.asarray(faces, np.int64).reshape(-1, 3)
     centres = pixel_centres(lens.width, lens.height, flat_index)
@@ -312,7 +334,7 @@ def trace(
 
 
 def _divide(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chosen: np.ndarray) -> None:
-    """Halve the pixels until few enough (pixel, face) pairs are left; faces whose box misses the pixels' box go."""
+    """Halve the pixels until few pairs (pixel, face) are left; faces whose box misses theirs go."""
     if not len(pixels):
         return
     rays = answer.rays[pixels]
@@ -341,7 +363,9 @@ def _intersect(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chos
         return
     facing, normal = drawn.facing[chosen], drawn.normal[chosen]
 
-    def against(plane: np.ndarray) -> np.ndarray:  # not a matrix product: its rounding may depend on the column
+    def against(
+        plane: np.ndarray,
+    ) -> np.ndarray:  # not a matrix product: its rounding may depend on the column
         return x * plane[:, 0] + y * plane[:, 1] + plane[:, 2]
 
     inside = np.ones((len(pixels), len(chosen)), bool)
@@ -349,7 +373,9 @@ def _intersect(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chos
     for k in range(3):
         edge, start, end = drawn.edge[chosen, k], drawn.start[chosen, k], drawn.end[chosen, k]
         value = against(edge)
-        inside &= value * -np.sign(facing) >= 0  # e0 + e1 + e2 = d . normal, and Z = -facing / (d . normal) > 0
+        inside &= (
+            value * -np.sign(facing) >= 0
+        )  # e0 + e1 + e2 = d . normal, and Z = -facing / (d . normal) > 0
         along = end - start
         length2 = np.maximum((along**2).sum(axis=1), 1e-300)
         gap_x, gap_y = x - start[:, 0], y - start[:, 1]
@@ -373,12 +399,18 @@ def _intersect(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chos
     nearest = depth.min(axis=1)
     first = np.argmax(depth <= nearest[:, None] * (1 + _TIE), axis=1)
     row = np.arange(len(pixels))
-    cosine = np.abs(slope[row, first]) / np.linalg.norm(normal[first], axis=1) / np.sqrt(1 + x[:, 0] ** 2 + y[:, 0] ** 2)
+    cosine = (
+        np.abs(slope[row, first])
+        / np.linalg.norm(normal[first], axis=1)
+        / np.sqrt(1 + x[:, 0] ** 2 + y[:, 0] ** 2)
+    )
     depth[row, first] = np.inf
     second = depth.min(axis=1)
 
     before = answer.depth[pixels]
-    wins = np.isfinite(nearest) & (np.isinf(before) | (nearest < before * (1 - _TIE)))  # earlier: smaller index
+    wins = np.isfinite(nearest) & (
+        np.isinf(before) | (nearest < before * (1 - _TIE))
+    )  # earlier: smaller index
     behind = np.where(wins, np.minimum(before, second), np.minimum(answer.runner_up[pixels], nearest))
     answer.runner_up[pixels] = behind
     answer.depth[pixels] = np.where(wins, nearest, before)
@@ -390,9 +422,10 @@ def _intersect(answer: Answer, drawn: _Faces, f: float, pixels: np.ndarray, chos
 class Claim:
     """What a renderer that names one face for a pixel has to show; arrays of length n.
 
-    depth is that of the face's plane at the ray, kept within nearest ... farthest, the face's own range of Z in front of
-    the camera; gap is the ray's distance from the face in pixels of the undistorted plane, 0 inside; cosine is that of the
-    angle between ray and normal; front whether the face is turned towards the camera.
+    depth is that of the face's plane at the ray, kept within nearest ... farthest, the face's own range of Z
+    in front of the camera; gap is the ray's distance from the face in pixels of the undistorted plane, 0
+    inside; cosine is that of the angle between ray and normal; front whether the face is turned towards the
+    camera.
     """
 
     depth: np.ndarray
@@ -404,9 +437,15 @@ class Claim:
 
 
 def trace_faces(
-    answer: Answer, vertices: Any, faces: Any, transform: Any, calibration: Any, claimed: np.ndarray, pixels: np.ndarray
+    answer: Answer,
+    vertices: Any,
+    faces: Any,
+    transform: Any,
+    calibration: Any,
+    claimed: np.ndarray,
+    pixels: np.ndarray,
 ) -> Claim:
-    """The rays of ``pixels`` (positions in ``answer``), each against the one face that is ``claimed`` for it."""
+    """The rays of ``pixels`` (positions in ``answer``), each against the face ``claimed`` for it."""
     triples = np.asarray(faces, np.int64)[claimed[pixels]]
     corners = to_camera(np.asarray(vertices, float)[triples.ravel()], transform).reshape(-1, 3, 3)
     direction = np.concatenate([answer.rays[pixels], np.ones((len(pixels), 1))], axis=1)
@@ -428,7 +467,9 @@ def trace_faces(
     return Claim(depth, nearest, farthest, np.where(inside, 0.0, to_edge * calibration.f), cosine, facing > 0)
 
 
-def near_domain_border(calibration: Any, flat_index: np.ndarray, imaged: np.ndarray, distance: float) -> np.ndarray:
+def near_domain_border(
+    calibration: Any, flat_index: np.ndarray, imaged: np.ndarray, distance: float
+) -> np.ndarray:
     """Pixels less than ``distance`` px from where the lens ceases to image (or begins to)."""
     lens = Lens(calibration)
     centres = pixel_centres(lens.width, lens.height, flat_index)

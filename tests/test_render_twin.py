@@ -1,14 +1,15 @@
-"""The twin stands on its own feet: its lens goes round, its planes and spheres are the textbook's, its distances are right."""
+"""The twin by itself: its lens goes round, planes and spheres are the textbook's, distances right."""
 
 from __future__ import annotations
 
-import cameras
-import meshes
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
+
+import cameras
+import meshes
+import reference
 
 LENSES = sorted(cameras.LENSES)
 
@@ -53,7 +54,9 @@ def test_lens_jacobian_is_the_slope(name):
 def test_valid_radius_of_a_cubic():
     """r + k1 r^3 stops growing at r = 1 / sqrt(-3 k1)."""
     for k1 in (-0.01, -0.3, -2.0):
-        assert reference.Lens(cameras.calibration({"f": 1, "k1": k1}, 9, 9)).valid_radius == pytest.approx((-3 * k1) ** -0.5)
+        assert reference.Lens(cameras.calibration({"f": 1, "k1": k1}, 9, 9)).valid_radius == pytest.approx(
+            (-3 * k1) ** -0.5
+        )
     assert np.isinf(reference.Lens(cameras.calibration({"f": 1, "k1": 0.1}, 9, 9)).valid_radius)
     assert np.isinf(reference.Lens(cameras.calibration({"f": 1, "k1": -0.1, "k2": 0.1}, 9, 9)).valid_radius)
 
@@ -69,7 +72,9 @@ def test_plane_in_closed_form():
     expected = normal @ a / (np.concatenate([answer.rays, np.ones((len(answer.rays), 1))], axis=1) @ normal)
     assert (answer.face_index == 0).all()
     np.testing.assert_allclose(answer.depth, expected, rtol=1e-12)
-    np.testing.assert_allclose(answer.distance, expected * np.sqrt(1 + (answer.rays**2).sum(axis=1)), rtol=1e-12)
+    np.testing.assert_allclose(
+        answer.distance, expected * np.sqrt(1 + (answer.rays**2).sum(axis=1)), rtol=1e-12
+    )
 
 
 def test_sphere_in_closed_form():
@@ -110,7 +115,7 @@ def test_equal_depth_goes_to_the_smaller_index():
 
 
 def test_faces_through_the_camera_plane_are_seen_where_they_are():
-    """A floor from far behind to far before the camera fills the image below the horizon, in two triangles."""
+    """A floor from far behind to far before the camera fills the image below the horizon."""
     calibration = cameras.calibration("pinhole", 40, 40)
     vertices = np.array([[-1e3, 1.5, -1e3], [1e3, 1.5, -1e3], [1e3, 1.5, 1e3], [-1e3, 1.5, 1e3]])
     faces = np.array([[0, 1, 2], [0, 2, 3]])
@@ -123,7 +128,7 @@ def test_faces_through_the_camera_plane_are_seen_where_they_are():
 
 @given(st.integers(0, 2**32 - 1))
 def test_sorting_faces_into_boxes_changes_nothing(seed):
-    """Pixel by pixel with all faces, in plain loops over the definition, gives the same as the divided trace."""
+    """Plain loops over the definition, pixel by pixel with all faces, give the same."""
     rng = np.random.default_rng(seed)
     calibration = cameras.calibration("survey", 12, 9)
     transform = meshes.random_transform(rng, scale=3.0)
@@ -140,7 +145,9 @@ def test_sorting_faces_into_boxes_changes_nothing(seed):
             depths.append(t if inside and t > 0 else np.inf)
         if answer.edge_distance[i] < 1e-6:
             continue
-        assert min(depths) == pytest.approx(answer.depth[i] if answer.face_index[i] >= 0 else np.inf, rel=1e-9)
+        assert min(depths) == pytest.approx(
+            answer.depth[i] if answer.face_index[i] >= 0 else np.inf, rel=1e-9
+        )
         assert answer.face_index[i] in (-1, int(np.argmin(depths)))
 
 
@@ -157,7 +164,9 @@ def test_edge_and_rim_distances():
     beside = near & (np.minimum(np.abs(x), np.abs(y)) < 8.2)
     np.testing.assert_allclose(answer.rim_distance[beside], np.abs(outline)[beside], atol=1e-12)
     diagonal = (np.abs(x - y) < 1.0) & (np.abs(outline) > 3.0) & (outline < 0)
-    np.testing.assert_allclose(answer.edge_distance[diagonal], np.abs(x - y)[diagonal] / np.sqrt(2), atol=1e-12)
+    np.testing.assert_allclose(
+        answer.edge_distance[diagonal], np.abs(x - y)[diagonal] / np.sqrt(2), atol=1e-12
+    )
     assert (answer.rim_distance[diagonal] > 1.9).all()
     assert (answer.face_index >= 0).sum() == 16 * 16
 
@@ -165,7 +174,7 @@ def test_edge_and_rim_distances():
 def test_a_sample_of_pixels_is_the_same_as_all():
     rng = np.random.default_rng(6)
     calibration = cameras.calibration("folding tangential", 60, 45)
-    mesh = meshes.soup(rng, 300, 1.0, largest=0.3)
+    mesh = meshes.soup(rng, 300, 1.0, sizes=(1e-3, 0.3))
     whole = reference.trace(*mesh, np.eye(4), calibration, False)
     some = rng.integers(0, 60 * 45, 500)
     part = reference.trace(*mesh, np.eye(4), calibration, False, some)
