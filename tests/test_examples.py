@@ -1,0 +1,80 @@
+"""The examples run as they stand, and the README's commands are those that are checked."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CAMERAS = """<?xml version="1.0" encoding="UTF-8"?>
+<document version="2.0.0">
+  <chunk label="one" enabled="true">
+    <sensors next_id="1">
+      <sensor id="0" label="drone" type="frame">
+        <resolution width="60" height="40"/>
+        <calibration type="frame" class="adjusted">
+          <resolution width="60" height="40"/>
+          <f>50</f><cx>1.5</cx><cy>-0.5</cy><k1>-0.05</k1>
+        </calibration>
+      </sensor>
+    </sensors>
+    <cameras next_id="2" next_group_id="0">
+      <camera id="0" sensor_id="0" label="first"><transform>1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>
+      <camera id="1" sensor_id="0" label="lost"/>
+    </cameras>
+    <transform><scale>2.5</scale></transform>
+  </chunk>
+</document>
+"""
+
+WALL = """ply
+format ascii 1.0
+element vertex 4
+property float x
+property float y
+property float z
+element face 2
+property list uchar int vertex_indices
+end_header
+-9 -9 4
+-9 9 4
+9 9 4
+9 -9 4
+3 0 1 2
+3 0 2 3
+"""
+
+
+@pytest.mark.parametrize("name", ["render_one_view.py", "synthetic_views.py"])
+def test_example_runs(name, capsys):
+    runpy.run_path(str(ROOT / "examples" / name))
+    assert "of the pixels see" in capsys.readouterr().out
+
+
+def test_example_renders_the_cameras_of_a_chunk_in_metres(tmp_path):
+    (tmp_path / "cameras.xml").write_text(CAMERAS)
+    (tmp_path / "wall.ply").write_text(WALL)
+    script = ROOT / "examples" / "render_cameras.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script, "cameras.xml", "wall.ply", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lost: not aligned" in done.stdout
+    depth = np.load(tmp_path / "out" / "first.npy")
+    assert depth.shape == (40, 60)
+    np.testing.assert_allclose(depth, 10.0, rtol=1e-6)
+
+
+def test_ci_runs_the_readmes_command_for_the_tests():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv .venv && ")]
+    assert len(commands) == 2
+    assert commands[0].endswith(" && .venv/bin/depthraster demo")
+    assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
