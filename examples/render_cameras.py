@@ -2,7 +2,7 @@
 
 usage: python render_cameras.py cameras.xml model.ply output-folder
 
-The mesh must be in the chunk's local coordinates. To write TIFF files and previews, use ``depthraster render``.
+The mesh must be in the chunk's local coordinates. For TIFF files and previews, use ``depthraster render``.
 """
 
 import sys

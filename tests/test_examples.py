@@ -23,10 +23,16 @@ CAMERAS = """<?xml version="1.0" encoding="UTF-8"?>
       </sensor>
     </sensors>
     <cameras next_id="2" next_group_id="0">
-      <camera id="0" sensor_id="0" label="first"><transform>1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1</transform></camera>
+      <camera id="0" sensor_id="0" label="first">
+        <transform>1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1</transform>
+      </camera>
       <camera id="1" sensor_id="0" label="lost"/>
     </cameras>
-    <transform><scale>2.5</scale></transform>
+    <transform>
+      <rotation locked="false">1 0 0 0 1 0 0 0 1</rotation>
+      <translation locked="false">7 8 9</translation>
+      <scale locked="false">2.5</scale>
+    </transform>
   </chunk>
 </document>
 """
