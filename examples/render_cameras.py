@@ -19,9 +19,8 @@ folder.mkdir(parents=True, exist_ok=True)
 
 chunk = dr.load_chunk(cameras_path)
 scene = dr.Scene.from_mesh(mesh_path)  # prepared once, for all cameras
-scale = (
-    np.linalg.norm(chunk.transform[:3, 0]) if chunk.transform is not None else 1.0
-)  # metres per chunk unit
+# Metres per chunk unit.
+scale = 1.0 if chunk.transform is None else np.linalg.norm(chunk.transform[:3, 0])
 
 for camera in chunk.cameras:
     if camera.transform is None or camera.calibration is None or not camera.enabled:

@@ -15,7 +15,8 @@ depth, alpha = image[..., 0], image[..., 1]
 
 print(f"image {image.shape}, {image.dtype}")
 print(
-    f"{alpha.mean():.0%} of the pixels see the mesh, {depth[alpha > 0].min():.2f} m to {depth.max():.2f} m ahead"
+    f"{alpha.mean():.0%} of the pixels see the mesh, "
+    f"{depth[alpha > 0].min():.2f} m to {depth.max():.2f} m ahead"
 )
 
 # More layers of the same view come in one pass; a Scene keeps the mesh prepared for the next one.
