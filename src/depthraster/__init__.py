@@ -1,5 +1,52 @@
 """Exact, watertight, fast depth images from a mesh and a calibrated camera."""
 
-from depthraster.errors import FormatError
+from __future__ import annotations
 
-__all__ = ["FormatError"]
+from typing import TYPE_CHECKING, Any
+
+from depthraster.calibration import Calibration
+from depthraster.errors import FormatError
+from depthraster.layers import Layers
+from depthraster.render import render, render_depth
+from depthraster.scene import Scene
+from depthraster.transforms import look_at, nadir
+
+if TYPE_CHECKING:
+    from depthraster.chunk import Camera, Chunk
+    from depthraster.io.meshes import load_mesh
+    from depthraster.io.metashape_xml import load_chunk
+
+__all__ = [
+    "Calibration",
+    "Camera",
+    "Chunk",
+    "FormatError",
+    "Layers",
+    "Scene",
+    "load_chunk",
+    "load_mesh",
+    "look_at",
+    "nadir",
+    "render",
+    "render_depth",
+]
+
+# What reads files is imported when first used: it takes libraries that rendering does not need.
+_LATER = {
+    "Camera": "depthraster.chunk",
+    "Chunk": "depthraster.chunk",
+    "load_chunk": "depthraster.io.metashape_xml",
+    "load_mesh": "depthraster.io.meshes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        import importlib
+
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'depthraster' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -191,11 +191,8 @@ def _view(scene: Scene, transform: npt.NDArray[np.float64], calibration: Calibra
     f = lens[0]
     matrix[:2] *= f
     grid = ray_grid(lens, calibration.width, calibration.height)
-    finite = grid.nodes[np.isfinite(grid.nodes).all(axis=2)]
     # The farthest ray from the axis, with room for what lies between nodes; never beyond the lens' domain.
-    radius = calibration.valid_radius
-    if len(finite):
-        radius = min(radius, 1.1 * float(np.sqrt((finite**2).sum(axis=1).max())) / f)
+    radius = min(calibration.valid_radius, 1.1 * grid.radius / f)
     limit = min(calibration.valid_radius, 1e6) * f
     bulge = second_derivative_bound(lens, radius) / (8.0 * f * f)
     return _View(matrix, camera, lens, grid, (radius * f) ** 2, bulge, limit)
@@ -240,7 +237,7 @@ def _render_view(
     n_rows, n_cols = -(-height // TILE), -(-width // TILE)
     bounds = np.empty((n_rows, n_cols, 4))
     grid = view.grid
-    tile_bounds(grid.nodes, grid.row0, grid.col0, grid.spacing, height, width, TILE, view.limit, bounds)
+    tile_bounds(grid.nodes, grid.spacing, height, width, TILE, view.limit, bounds)
     clusters, places = _binned_clusters(scene, view, cull, bounds)
     no_names = np.empty((0, 0), np.int32)
 
@@ -260,7 +257,9 @@ def _render_view(
             if all_names is not None:
                 names = all_names[:used]
                 names.fill(-1)
-            fill_rays(grid, view.lens, row0, col0, tile_rows, tile_cols, blocks, refs)
+            fill_rays(
+                grid.nodes, grid.exact, grid.spacing, view.lens, row0, col0, tile_rows, tile_cols, blocks, refs
+            )
             draw_clusters(
                 scene._arrays, clusters[places[tile] : places[tile + 1]], view.matrix, view.lens, view.guard, view.bulge,
                 cull, bounds[row, col], row0, col0, tile_rows, tile_cols, blocks, refs, names, placed,

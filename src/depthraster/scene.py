@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.clusters import MAX_FACES, VERTEX_MISSING, build_clusters, face_keys
+from depthraster.kernels.clusters import MAX_FACES, MIN_FACES, VERTEX_MISSING, build_clusters, face_keys
 
 if TYPE_CHECKING:
     from depthraster.io.meshes import Mesh
@@ -339,8 +339,7 @@ def _clustered(
     def build(item: tuple[int, int]) -> tuple[npt.NDArray[Any], ...]:
         start, stop = item
         n = stop - start
-        # A cluster is closed when it is full of faces, or of vertices, which takes more than 80 faces.
-        most = n // 80 + 2
+        most = n // MIN_FACES + 2
         n_faces_of, n_vertices_of = np.empty(most, np.int64), np.empty(most, np.int32)
         wide_of = np.empty(most, np.bool_)
         centre_of, half_of = np.empty((most, 3)), np.empty((most, 3), np.float32)

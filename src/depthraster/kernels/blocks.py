@@ -7,6 +7,6 @@ it means clearing numba's cache.
 
 __all__ = ["BLOCK_HEIGHT", "BLOCK_PIXELS", "BLOCK_WIDTH"]
 
-BLOCK_WIDTH = 8
+BLOCK_WIDTH = 4
 BLOCK_HEIGHT = 4
 BLOCK_PIXELS = BLOCK_WIDTH * BLOCK_HEIGHT

@@ -19,10 +19,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["MAX_FACES", "MAX_VERTICES", "build_clusters", "face_keys"]
+__all__ = ["MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys"]
 
 MAX_FACES = 128
 MAX_VERTICES = 256
+MIN_FACES = 64  # a cut is sought between this number of faces and MAX_FACES
 _HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
 _HASH_MASK = _HASH_SLOTS - 1
 
@@ -151,6 +152,26 @@ def _normal_cone(local, corners, first, stop, cone):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _best_cut(order, at, stop):
+    """Where the cluster that begins at ``at`` should end: where the curve takes its greatest step.
+
+    Clusters of whole cells of the curve are compact; a fixed number of faces would cut across cells and touch
+    half as many tiles again.
+    """
+    last = at + MAX_FACES
+    if stop <= last:
+        return stop
+    cut = last
+    greatest = np.uint64(0)
+    for place in range(at + MIN_FACES, last + 1):
+        step = (order[place - 1] ^ order[place]) >> np.uint64(32)
+        if step >= greatest:
+            greatest = step
+            cut = place
+    return cut
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def build_clusters(
     vertices, faces, order, start, stop, origin, step, widest,
     face_ids, corners, n_faces_of, n_vertices_of, wide_of, centre_of, half_of, cone_of, narrow, wide,
@@ -180,7 +201,8 @@ def build_clusters(
         slots[:] = -1
         n_vertices = 0
         first = at - start
-        while at < stop and at - start - first < MAX_FACES:
+        cut = _best_cut(order, at, stop)
+        while at < cut:
             if n_vertices > MAX_VERTICES - 3:  # the next face might not find room
                 break
             face = np.int64(order[at] & np.uint64(0xFFFFFFFF))

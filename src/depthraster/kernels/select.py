@@ -16,39 +16,38 @@ __all__ = ["bin_clusters", "cluster_tiles", "tile_bounds"]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def tile_bounds(nodes, node_row0, node_col0, spacing, height, width, tile, limit, bounds):
+def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
     """Bound each tile's rays by a rectangle of plane pixels: ``bounds[tile_row, tile_col] = x0, x1, y0, y1``.
 
-    ``nodes`` (rows, cols, 2) are the exact rays of the coarse grid whose node (0, 0) belongs to the pixel
-    coordinates v = node_row0, u = node_col0 and whose nodes are ``spacing`` pixels apart. The rays of a
-    rectangle of nodes that encloses the tile with a margin bound those of the tile, the lens map being one-to-one
-    inside its domain. Where a node is not imaged, the domain's own bound ``limit`` is taken instead.
+    ``nodes`` (rows, cols, 2) and ``spacing`` are those of ``rays.RayGrid``; ``tile`` is a multiple of the spacing. The lens
+    map is one-to-one inside its domain, so the border of a rectangle of nodes that encloses the tile bounds the
+    tile's rays; what the border may bulge between nodes, an eighth of the second difference, is added twice over.
+    Where a node is not imaged, the domain's own bound ``limit`` is taken instead.
     """
     n_rows, n_cols = bounds.shape[0], bounds.shape[1]
     for tile_row in range(n_rows):
+        first_row = tile_row * tile // spacing + 1
+        last_row = (min((tile_row + 1) * tile, height) + spacing - 1) // spacing + 1
         for tile_col in range(n_cols):
-            first_row = max(int((tile_row * tile - node_row0) / spacing) - 1, 0)
-            first_col = max(int((tile_col * tile - node_col0) / spacing) - 1, 0)
-            last_row = min(
-                int((min((tile_row + 1) * tile, height) - node_row0) / spacing) + 2, nodes.shape[0] - 1
-            )
-            last_col = min(
-                int((min((tile_col + 1) * tile, width) - node_col0) / spacing) + 2, nodes.shape[1] - 1
-            )
-            x0, x1, y0, y1 = np.inf, -np.inf, np.inf, -np.inf
+            first_col = tile_col * tile // spacing + 1
+            last_col = (min((tile_col + 1) * tile, width) + spacing - 1) // spacing + 1
             whole = True
-            for row in range(first_row, last_row + 1):
-                for col in range(first_col, last_col + 1):
-                    x, y = nodes[row, col, 0], nodes[row, col, 1]
-                    if np.isfinite(x) and np.isfinite(y):
-                        x0, x1 = min(x0, x), max(x1, x)
-                        y0, y1 = min(y0, y), max(y1, y)
-                    else:
-                        whole = False
+            for axis in range(2):
+                least, most, bulge = np.inf, -np.inf, 0.0
+                for row in range(first_row, last_row + 1):
+                    for col in range(first_col, last_col + 1):
+                        here = nodes[row, col, axis]
+                        whole &= np.isfinite(here)
+                        least, most = min(least, here), max(most, here)
+                        if row > first_row and row < last_row:
+                            bulge = max(bulge, abs(nodes[row - 1, col, axis] - 2.0 * here + nodes[row + 1, col, axis]))
+                        if col > first_col and col < last_col:
+                            bulge = max(bulge, abs(nodes[row, col - 1, axis] - 2.0 * here + nodes[row, col + 1, axis]))
+                bounds[tile_row, tile_col, 2 * axis] = least - 0.25 * bulge - 0.01
+                bounds[tile_row, tile_col, 2 * axis + 1] = most + 0.25 * bulge + 0.01
             if not whole:
-                x0, x1, y0, y1 = -limit, limit, -limit, limit
-            bounds[tile_row, tile_col, 0], bounds[tile_row, tile_col, 1] = x0, x1
-            bounds[tile_row, tile_col, 2], bounds[tile_row, tile_col, 3] = y0, y1
+                bounds[tile_row, tile_col, 0], bounds[tile_row, tile_col, 1] = -limit, limit
+                bounds[tile_row, tile_col, 2], bounds[tile_row, tile_col, 3] = -limit, limit
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -25,126 +25,184 @@ import numpy as np
 from numba import njit
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.clusters import MAX_VERTICES
+from depthraster.kernels.clusters import MAX_FACES, MAX_VERTICES
 from depthraster.kernels.lens import project_frame
 
 __all__ = ["draw_clusters"]
 
-# Sum of the roundings of A, B, D, two products and two sums in float32, each 2**-24, at most 6 of them on the
-# same term; 8 leaves room.
-_EDGE_ROUNDING = 8.0 * 2.0**-24
+# Sum of the roundings of A, B, distances, thresholds, products and sums in float32, each 2**-24, at most 7 of them
+# on the same term; 10 leaves room.
+_EDGE_ROUNDING = 10.0 * 2.0**-24
 
 _N = BLOCK_PIXELS
 _V = MAX_VERTICES
+_F = MAX_FACES
+_LANES = 16
+_ROW_SHIFT = BLOCK_HEIGHT.bit_length() - 1
+_COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
+
+# Squared size, in plane pixels, up to which a face is drawn from distances to its own vertex in float32.
+_SMALL = 32.0 * 32.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _cover(block, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most):
-    """Take the face's 1/Z into the block's pixels where it is inside all three edges and nearer."""
+def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb, wc, w_least, w_most):
+    """Take a face's 1/Z into the block's pixels where it is inside all three edges and nearer than what is there.
+
+    (x, y) is the block's reference ray, counted from the point where the edges' sums A dx + B dy are compared with t
+    and where 1/Z is wc. With ``names`` not None the face's index goes beside it; of equal depths the smaller stays.
+    """
     for i in range(_N):
-        dx = block[i]
-        dy = block[_N + i]
+        dx = block[i] + x
+        dy = block[_N + i] + y
         old = block[2 * _N + i]
-        inside = (a0 * dx + b0 * dy + c0 >= 0.0) & (a1 * dx + b1 * dy + c1 >= 0.0) & (a2 * dx + b2 * dy + c2 >= 0.0)
+        inside = (a0 * dx + b0 * dy >= t0) & (a1 * dx + b1 * dy >= t1) & (a2 * dx + b2 * dy >= t2)
         w = wa * dx + wb * dy + wc
         w = w if w > w_least else w_least
         w = w if w < w_most else w_most
-        block[2 * _N + i] = w if inside & (w > old) else old
+        if names is None:
+            block[2 * _N + i] = w if inside & (w > old) else old
+        else:
+            held = names[i]
+            nearer = inside & ((w > old) | ((w == old) & (name < held)))
+            block[2 * _N + i] = w if nearer else old
+            names[i] = name if nearer else held
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _cover_named(block, names, name, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most):
-    """`_cover`, and the face's index beside it; of equal depths the smaller index stays."""
-    for i in range(_N):
-        dx = block[i]
-        dy = block[_N + i]
-        old = block[2 * _N + i]
-        held = names[i]
-        inside = (a0 * dx + b0 * dy + c0 >= 0.0) & (a1 * dx + b1 * dy + c1 >= 0.0) & (a2 * dx + b2 * dy + c2 >= 0.0)
-        w = wa * dx + wb * dy + wc
-        w = w if w > w_least else w_least
-        w = w if w < w_most else w_most
-        nearer = inside & ((w > old) | ((w == old) & (name < held)))
-        block[2 * _N + i] = w if nearer else old
-        names[i] = name if nearer else held
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _draw_face(
+@njit(nogil=True, cache=True, error_model="numpy")
+def _draw_large(
     blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
     a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wd, w_least, w_most,
 ):  # fmt: skip
-    """Draw one face, given as planes of plane pixels, into the blocks that pixels row0..row1, col0..col1 lie in."""
-    first_row, last_row = row0 // BLOCK_HEIGHT, row1 // BLOCK_HEIGHT
-    first_col, last_col = col0 // BLOCK_WIDTH, col1 // BLOCK_WIDTH
-    many = (last_row - first_row + 1) * (last_col - first_col + 1) > 4
+    """Draw a face of any size, given as float64 planes, into the blocks of pixels row0..row1, col0..col1.
+
+    The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block only.
+    """
+    zero = np.float32(0.0)
     fa0, fb0 = np.float32(a0), np.float32(b0)
     fa1, fb1 = np.float32(a1), np.float32(b1)
     fa2, fb2 = np.float32(a2), np.float32(b2)
     fwa, fwb = np.float32(wa), np.float32(wb)
     least, most = np.float32(w_least), np.float32(w_most)
-    for block_row in range(first_row, last_row + 1):
-        for block_col in range(first_col, last_col + 1):
+    for block_row in range(row0 // BLOCK_HEIGHT, row1 // BLOCK_HEIGHT + 1):
+        for block_col in range(col0 // BLOCK_WIDTH, col1 // BLOCK_WIDTH + 1):
             index = block_row * blocks_across + block_col
-            x, y = refs[index, 0], refs[index, 1]
+            x, y, rx, ry = refs[index, 0], refs[index, 1], refs[index, 2], refs[index, 3]
             c0 = a0 * x + b0 * y + d0
             c1 = a1 * x + b1 * y + d1
             c2 = a2 * x + b2 * y + d2
-            if many:
-                rx, ry = refs[index, 2], refs[index, 3]
-                if (
-                    (c0 + abs(a0) * rx + abs(b0) * ry < 0.0)
-                    | (c1 + abs(a1) * rx + abs(b1) * ry < 0.0)
-                    | (c2 + abs(a2) * rx + abs(b2) * ry < 0.0)
-                ):
-                    continue
-            wc = wa * x + wb * y + wd
-            if names is None:
-                _cover(
-                    blocks[index], fa0, fb0, np.float32(c0), fa1, fb1, np.float32(c1), fa2, fb2, np.float32(c2),
-                    fwa, fwb, np.float32(wc), least, most,
-                )  # fmt: skip
-            else:
-                _cover_named(
-                    blocks[index], names[index], name,
-                    fa0, fb0, np.float32(c0), fa1, fb1, np.float32(c1), fa2, fb2, np.float32(c2),
-                    fwa, fwb, np.float32(wc), least, most,
-                )  # fmt: skip
+            outside = (
+                (c0 + abs(a0) * rx + abs(b0) * ry < 0.0)
+                | (c1 + abs(a1) * rx + abs(b1) * ry < 0.0)
+                | (c2 + abs(a2) * rx + abs(b2) * ry < 0.0)
+            )
+            if outside:
+                continue
+            _cover(
+                blocks[index], None if names is None else names[index], name, zero, zero,
+                fa0, fb0, -np.float32(c0), fa1, fb1, -np.float32(c1), fa2, fb2, -np.float32(c2),
+                fwa, fwb, np.float32(wa * x + wb * y + wd), least, most,
+            )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _draw_projected(
     blocks, refs, names, name, row0, row1, col0, col1, blocks_across, rx, ry,
     ax, ay, aw, bx, by, bw, cx, cy, cw, area,
 ):  # fmt: skip
-    """Draw a face whose vertices are all in front of the camera, from their plane pixels and 1/Z."""
+    """Draw a large face whose vertices are all in front of the camera, from their plane pixels and 1/Z."""
     sign = 1.0 if area > 0.0 else -1.0
     abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
     # Edge from p to q: (q - p) x (point - p), positive on the face's side.
     a0, b0 = -aby * sign, abx * sign
     a1, b1 = -bcy * sign, bcx * sign
     a2, b2 = acy * sign, -acx * sign
-    d0 = -(a0 * ax + b0 * ay) + (abs(a0) * rx + abs(b0) * ry)
-    d1 = -(a1 * bx + b1 * by) + (abs(a1) * rx + abs(b1) * ry)
-    d2 = -(a2 * ax + b2 * ay) + (abs(a2) * rx + abs(b2) * ry)
-    ab2, ac2, bc2 = abx * abx + aby * aby, acx * acx + acy * acy, bcx * bcx + bcy * bcy
-    longest2 = max(ab2, max(ac2, bc2))
-    if area * area > 1e-12 * longest2:
-        wa = ((bw - aw) * acy - (cw - aw) * aby) / area
-        wb = ((cw - aw) * abx - (bw - aw) * acx) / area
-    # A sliver narrower than 1e-6 pixel: rounding would turn its plane; 1/Z runs along its longest edge.
-    elif longest2 == ab2:
-        wa, wb = (bw - aw) * abx / ab2, (bw - aw) * aby / ab2
-    elif longest2 == ac2:
-        wa, wb = (cw - aw) * acx / ac2, (cw - aw) * acy / ac2
-    else:
-        wa, wb = (cw - bw) * bcx / bc2, (cw - bw) * bcy / bc2
-    # The plane is held at the vertex it was measured from, a; for the last kind of sliver a lies on bc all the same.
-    wd = aw - wa * ax - wb * ay
-    _draw_face(
+    d0 = (abs(a0) * rx + abs(b0) * ry) - (a0 * ax + b0 * ay)
+    d1 = (abs(a1) * rx + abs(b1) * ry) - (a1 * bx + b1 * by)
+    d2 = (abs(a2) * rx + abs(b2) * ry) - (a2 * ax + b2 * ay)
+    wa, wb, wc = _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
+    _draw_large(
         blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
-        a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wd, min(aw, min(bw, cw)), max(aw, max(bw, cw)),
+        a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wc - wa * ax - wb * ay,
+        min(aw, min(bw, cw)), max(aw, max(bw, cw)),
     )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
+    """Return the slopes of 1/Z along x and y, and its value at vertex a."""
+    ab2, ac2 = abx * abx + aby * aby, acx * acx + acy * acy
+    bcx, bcy = acx - abx, acy - aby
+    bc2 = bcx * bcx + bcy * bcy
+    longest2 = max(ab2, max(ac2, bc2))
+    wa = ((bw - aw) * acy - (cw - aw) * aby) / area
+    wb = ((cw - aw) * abx - (bw - aw) * acx) / area
+    # A face narrower than 1e-6 pixel: rounding would turn its plane. 1/Z runs along its longest edge instead.
+    thin = area * area <= 1e-12 * longest2
+    along_ab = (bw - aw) / ab2
+    along_ac = (cw - aw) / ac2
+    along_bc = (cw - bw) / bc2
+    by_ab, by_ac = ab2 == longest2, ac2 == longest2
+    thin_wa = along_ab * abx if by_ab else (along_ac * acx if by_ac else along_bc * bcx)
+    thin_wb = along_ab * aby if by_ab else (along_ac * acy if by_ac else along_bc * bcy)
+    thin_wc = aw if by_ab | by_ac else bw - thin_wa * abx - thin_wb * aby
+    return (thin_wa if thin else wa), (thin_wb if thin else wb), (thin_wc if thin else aw)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _make_small(n, rx, ry, staged, planes):
+    """Turn n staged small faces, all in front of the camera, into planes around their vertex a.
+
+    ``staged`` holds rows of ``MAX_FACES``: x, y, 1/Z of the vertices a, b, c, and twice the signed area. ``planes`` takes
+    such rows of float32: A, B and the threshold of the edges ab, bc, ca, slopes and value at a of 1/Z, and its bounds.
+    """
+    for i in range(((n + _LANES - 1) // _LANES) * _LANES):
+        ax, ay, aw = staged[i], staged[_F + i], staged[2 * _F + i]
+        bx, by, bw = staged[3 * _F + i], staged[4 * _F + i], staged[5 * _F + i]
+        cx, cy, cw = staged[6 * _F + i], staged[7 * _F + i], staged[8 * _F + i]
+        area = staged[9 * _F + i]
+        sign = 1.0 if area > 0.0 else -1.0
+        abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
+        # No pixel of a block that the face touches is farther than this from a.
+        ex = (max(abs(abx), abs(acx)) + 2.0 * rx) * _EDGE_ROUNDING
+        ey = (max(abs(aby), abs(acy)) + 2.0 * ry) * _EDGE_ROUNDING
+        planes[i] = np.float32(-aby * sign)
+        planes[_F + i] = np.float32(abx * sign)
+        planes[2 * _F + i] = np.float32(-(abs(aby) * ex + abs(abx) * ey))
+        planes[3 * _F + i] = np.float32(-bcy * sign)
+        planes[4 * _F + i] = np.float32(bcx * sign)
+        planes[5 * _F + i] = np.float32(-(abs(area) + abs(bcy) * ex + abs(bcx) * ey))
+        planes[6 * _F + i] = np.float32(acy * sign)
+        planes[7 * _F + i] = np.float32(-acx * sign)
+        planes[8 * _F + i] = np.float32(-(abs(acy) * ex + abs(acx) * ey))
+        wa, wb, wc = _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
+        planes[9 * _F + i] = np.float32(wa)
+        planes[10 * _F + i] = np.float32(wb)
+        planes[11 * _F + i] = np.float32(wc)
+        planes[12 * _F + i] = np.float32(min(aw, min(bw, cw)))
+        planes[13 * _F + i] = np.float32(max(aw, max(bw, cw)))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _draw_small(n, blocks, refs, names, blocks_across, boxes, staged, planes):
+    """Draw n small faces, made by `_make_small`, into the blocks of their boxes.
+
+    A block's reference ray is counted from the face's vertex a: both float64, their difference some tens of
+    pixels at most, which float32 holds to 2e-6.
+    """
+    for i in range(n):
+        ax, ay = staged[i], staged[_F + i]
+        for block_row in range(boxes[i, 0], boxes[i, 1] + 1):
+            for block_col in range(boxes[i, 2], boxes[i, 3] + 1):
+                index = np.uint64(block_row * blocks_across + block_col)
+                _cover(
+                    blocks[index], None if names is None else names[index], boxes[i, 4],
+                    np.float32(refs[index, 0] - ax), np.float32(refs[index, 1] - ay),
+                    planes[i], planes[_F + i], planes[2 * _F + i],
+                    planes[3 * _F + i], planes[4 * _F + i], planes[5 * _F + i],
+                    planes[6 * _F + i], planes[7 * _F + i], planes[8 * _F + i],
+                    planes[9 * _F + i], planes[10 * _F + i], planes[11 * _F + i], planes[12 * _F + i], planes[13 * _F + i],
+                )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -191,7 +249,7 @@ def _draw_homogeneous(
     w_most = np.inf
     if min(az, min(bz, cz)) > 0.0:
         w_most = max(1.0 / az, max(1.0 / bz, 1.0 / cz))
-    _draw_face(
+    _draw_large(
         blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
         a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wd, 1.0 / deepest, w_most,
     )  # fmt: skip
@@ -212,7 +270,9 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
     a3 = view[0, 0] * cx + view[0, 1] * cy + view[0, 2] * cz + view[0, 3]
     d3 = view[1, 0] * cx + view[1, 1] * cy + view[1, 2] * cz + view[1, 3]
     z3 = view[2, 0] * cx + view[2, 1] * cy + view[2, 2] * cz + view[2, 3]
-    for i in range(n):
+    # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
+    whole = ((n + _LANES - 1) // _LANES) * _LANES
+    for i in range(whole):
         p = np.float64(offsets[first + i])
         q = np.float64(offsets[first + n + i])
         r = np.float64(offsets[first + 2 * n + i])
@@ -226,7 +286,7 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
         placed[3 * _V + i] = fx * w
         placed[4 * _V + i] = fy * w
         placed[5 * _V + i] = w
-    for i in range(n):
+    for i in range(whole):
         x = placed[3 * _V + i]
         y = placed[4 * _V + i]
         u, v = project_frame(x * inverse_f, y * inverse_f, lens)
@@ -250,9 +310,13 @@ def draw_clusters(
     rx, ry = 0.0, 0.0
     for index in range(refs.shape[0]):
         rx, ry = max(rx, refs[index, 2]), max(ry, refs[index, 3])
+    rx0, ry0 = rx, ry
     rx, ry = rx * _EDGE_ROUNDING, ry * _EDGE_ROUNDING
     u0, v0 = np.float64(col0) + 0.5, np.float64(row0) + 0.5  # the first pixel's centre
     u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
+    staged, planes, boxes = np.zeros(10 * _F), np.empty(14 * _F, np.float32), np.empty((_F, 5), np.int32)
+    xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
+    us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
     for at in range(clusters.shape[0]):
         cluster = np.int64(clusters[at])
         n_vertices = np.int64(scene.n_vertices[cluster])
@@ -262,35 +326,55 @@ def draw_clusters(
             _place_vertices(scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, placed)
         else:
             _place_vertices(scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, placed)
-        for face in range(scene.first_face[cluster], scene.first_face[cluster + 1]):
-            a = np.int64(scene.corners[3 * face])
-            b = np.int64(scene.corners[3 * face + 1])
-            c = np.int64(scene.corners[3 * face + 2])
-            au, bu, cu = placed[6 * _V + a], placed[6 * _V + b], placed[6 * _V + c]
+        first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
+        corners = scene.corners[3 * first_face : 3 * end_face]
+        face_ids = scene.face_ids[first_face:end_face]
+        n_staged = 0
+        for face in range(end_face - first_face):
+            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
+            au, bu, cu = us[a], us[b], us[c]
             if not (au + bu + cu == au + bu + cu):
                 _draw_homogeneous(
-                    blocks, refs, names, scene.face_ids[face], 0, n_rows - 1, 0, n_cols - 1, blocks_across, rx, ry,
+                    blocks, refs, names, face_ids[face], 0, n_rows - 1, 0, n_cols - 1, blocks_across, rx, ry,
                     bounds, cull, placed, a, b, c,
                 )  # fmt: skip
                 continue
-            ax, ay = placed[3 * _V + a], placed[4 * _V + a]
-            bx, by = placed[3 * _V + b], placed[4 * _V + b]
-            cx_, cy_ = placed[3 * _V + c], placed[4 * _V + c]
-            abx, aby, acx, acy = bx - ax, by - ay, cx_ - ax, cy_ - ay
+            ax, ay = xs[a], ys[a]
+            bx, by = xs[b], ys[b]
+            cx, cy = xs[c], ys[c]
+            abx, aby, acx, acy = bx - ax, by - ay, cx - ax, cy - ay
             area = abx * acy - acx * aby
-            if not abs(area) > 1e-40 or (cull and area > 0.0):  # edge-on or turned away
+            # No edge is longer than the root of this.
+            size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
+            pad = 0.01 + bulge * size2
+            av, bv, cv = vs[a], vs[b], vs[c]
+            first_col = np.ceil(max(min(au, min(bu, cu)) - pad - u0, 0.0))
+            last_col = np.floor(min(max(au, max(bu, cu)) + pad - u0, u_last))
+            first_row = np.ceil(max(min(av, min(bv, cv)) - pad - v0, 0.0))
+            last_row = np.floor(min(max(av, max(bv, cv)) + pad - v0, v_last))
+            # Edge-on, turned away, or between pixel centres.
+            if not (
+                (abs(area) > 1e-40) & ((area < 0.0) | (not cull)) & (first_col <= last_col) & (first_row <= last_row)
+            ):
                 continue
-            # No edge is longer than 2 (ab2 + ac2), squared.
-            pad = 0.01 + bulge * 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
-            av, bv, cv = placed[7 * _V + a], placed[7 * _V + b], placed[7 * _V + c]
-            first_col = max(np.ceil(min(au, min(bu, cu)) - pad - u0), 0.0)
-            last_col = min(np.floor(max(au, max(bu, cu)) + pad - u0), u_last)
-            first_row = max(np.ceil(min(av, min(bv, cv)) - pad - v0), 0.0)
-            last_row = min(np.floor(max(av, max(bv, cv)) + pad - v0), v_last)
-            if first_col > last_col or first_row > last_row:
+            aw, bw, cw = ws[a], ws[b], ws[c]
+            if size2 > _SMALL:
+                _draw_projected(
+                    blocks, refs, names, face_ids[face], np.int64(first_row), np.int64(last_row),
+                    np.int64(first_col), np.int64(last_col), blocks_across, rx, ry,
+                    ax, ay, aw, bx, by, bw, cx, cy, cw, area,
+                )  # fmt: skip
                 continue
-            _draw_projected(
-                blocks, refs, names, scene.face_ids[face], np.int64(first_row), np.int64(last_row),
-                np.int64(first_col), np.int64(last_col), blocks_across, rx, ry,
-                ax, ay, placed[5 * _V + a], bx, by, placed[5 * _V + b], cx_, cy_, placed[5 * _V + c], area,
-            )  # fmt: skip
+            staged[n_staged], staged[_F + n_staged], staged[2 * _F + n_staged] = ax, ay, aw
+            staged[3 * _F + n_staged], staged[4 * _F + n_staged], staged[5 * _F + n_staged] = bx, by, bw
+            staged[6 * _F + n_staged], staged[7 * _F + n_staged], staged[8 * _F + n_staged] = cx, cy, cw
+            staged[9 * _F + n_staged] = area
+            boxes[n_staged, 0] = np.int32(first_row) >> _ROW_SHIFT
+            boxes[n_staged, 1] = np.int32(last_row) >> _ROW_SHIFT
+            boxes[n_staged, 2] = np.int32(first_col) >> _COL_SHIFT
+            boxes[n_staged, 3] = np.int32(last_col) >> _COL_SHIFT
+            boxes[n_staged, 4] = face_ids[face]
+            n_staged += 1
+
+        _make_small(n_staged, rx0, ry0, staged, planes)
+        _draw_small(n_staged, blocks, refs, names, blocks_across, boxes, staged, planes)
