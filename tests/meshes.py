@@ -22,9 +22,10 @@ def moved(mesh: Mesh, transform: np.ndarray) -> Mesh:
     return vertices @ transform[:3, :3].T + transform[:3, 3], faces
 
 
-def on_lattice(mesh: Mesh, bits: int = 20) -> Mesh:
-    """The mesh rounded to multiples of 2 ** -bits, which any sensible lattice holds exactly."""
+def on_lattice(mesh: Mesh) -> Mesh:
+    """The mesh rounded to 2 ** -27 of its extent or a little more, which any sensible lattice holds exactly."""
     vertices, faces = mesh
+    bits = 27 - np.ceil(np.log2(np.ptp(vertices, axis=0).max()))
     return np.rint(vertices * 2.0**bits) / 2.0**bits, faces
 
 

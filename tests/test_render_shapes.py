@@ -113,9 +113,7 @@ def test_single_huge_faces(lens, reach, storage):
     calibration = cameras.calibration(lens, 311, 207)
     for seed in range(3):
         mesh = meshes.huge_face(np.random.default_rng(seed), 4.0, reach * cameras.half_field(calibration))
-        if storage == "narrow" and reach == 1e5:
-            mesh = meshes.on_lattice(mesh, 10)
-        elif storage == "narrow":
+        if storage == "narrow":
             mesh = meshes.on_lattice(mesh)
         layers, answer = comparing.compare(mesh, np.eye(4), calibration, True, storage)
         assert (layers.face_index >= 0).any()
