@@ -85,15 +85,47 @@ def fill_nodes(lens, spacing, nodes, exact):
     return n_exact
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _cubic(a, b, c, d):
-    """Return the coefficients, lowest first, of the cubic with values a, b, c, d at -1, 0, 1, 2."""
-    return (
-        b,
-        c - a / 3.0 - b / 2.0 - d / 6.0,
-        (a + c) / 2.0 - b,
-        (d - a) / 6.0 + (b - c) / 2.0,
-    )
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cubics_of_row(nodes, node_row, node_col, t, coefficients):
+    """Compute the cubics, x's and y's, along the row at t (0 .. 1) of a cell: four coefficients each, lowest first."""
+    w0 = -t * (t - 1.0) * (t - 2.0) / 6.0
+    w1 = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
+    w2 = -(t + 1.0) * t * (t - 2.0) / 2.0
+    w3 = (t + 1.0) * t * (t - 1.0) / 6.0
+    for axis in range(2):
+        for k in range(4):
+            coefficients[4 * axis + k] = (
+                w0 * nodes[node_row, node_col + k, axis] + w1 * nodes[node_row + 1, node_col + k, axis]
+                + w2 * nodes[node_row + 2, node_col + k, axis] + w3 * nodes[node_row + 3, node_col + k, axis]
+            )  # fmt: skip
+        # From the values at -1, 0, 1, 2 to coefficients.
+        a, b, c, d = (
+            coefficients[4 * axis], coefficients[4 * axis + 1], coefficients[4 * axis + 2], coefficients[4 * axis + 3]
+        )  # fmt: skip
+        coefficients[4 * axis] = b
+        coefficients[4 * axis + 1] = c - a / 3.0 - b / 2.0 - d / 6.0
+        coefficients[4 * axis + 2] = (a + c) / 2.0 - b
+        coefficients[4 * axis + 3] = (d - a) / 6.0 + (b - c) / 2.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _block_by_cubics(left, spacing, lanes, middle, block, ref):
+    """Fill a block whose left edge is at ``left`` (0 .. 1) of its cell from the cubics of its pixel rows."""
+    t = left + 0.5 * BLOCK_WIDTH / spacing
+    x0 = middle[0] + t * (middle[1] + t * (middle[2] + t * middle[3]))
+    y0 = middle[4] + t * (middle[5] + t * (middle[6] + t * middle[7]))
+    for i in range(_N):
+        t = left + lanes[8 * _N + i]
+        x = lanes[i] + t * (lanes[_N + i] + t * (lanes[2 * _N + i] + t * lanes[3 * _N + i]))
+        y = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
+        block[i] = np.float32(x - x0)
+        block[_N + i] = np.float32(y - y0)
+        block[2 * _N + i] = np.float32(0.0)
+    # A block is so small a part of a cell that its rays are farthest at its corners, to a percent.
+    right, low, last = BLOCK_WIDTH - 1, _N - BLOCK_WIDTH, _N - 1
+    ref[0], ref[1] = x0, y0
+    ref[2] = 1.01 * max(max(abs(block[0]), abs(block[right])), max(abs(block[low]), abs(block[last])))
+    ref[3] = 1.01 * max(max(abs(block[_N]), abs(block[_N + right])), max(abs(block[_N + low]), abs(block[_N + last])))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -129,80 +161,35 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
-    per_pixel = 1.0 / spacing
-    coefficients = np.empty((BLOCK_HEIGHT + 1, 8))
+    # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from the
+    # block's left edge: one value per pixel, so that the loop over pixels vectorizes.
+    lanes = np.empty(9 * _N)
+    for i in range(_N):
+        lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
+    middle = np.empty(8)
     for cell_row in range((n_rows + spacing - 1) // spacing):
         for cell_col in range((n_cols + spacing - 1) // spacing):
             node_row, node_col = row0 // spacing + cell_row, col0 // spacing + cell_col
             by_iteration = exact[node_row, node_col] != 0
-            for sub_row in range(down):
+            for sub_row in range(min(down, blocks_down - cell_row * down)):
                 block_row = cell_row * down + sub_row
-                if block_row >= blocks_down:
-                    break
                 if not by_iteration:
-                    # The cubics along u in each pixel row of these blocks; last, in the blocks' middle.
-                    for i in range(BLOCK_HEIGHT + 1):
-                        t = (sub_row * BLOCK_HEIGHT + (i + 0.5 if i < BLOCK_HEIGHT else 0.5 * BLOCK_HEIGHT)) * per_pixel
-                        w0 = -t * (t - 1.0) * (t - 2.0) / 6.0
-                        w1 = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
-                        w2 = -(t + 1.0) * t * (t - 2.0) / 2.0
-                        w3 = (t + 1.0) * t * (t - 1.0) / 6.0
-                        for axis in range(2):
-                            a = (
-                                w0 * nodes[node_row, node_col, axis] + w1 * nodes[node_row + 1, node_col, axis]
-                                + w2 * nodes[node_row + 2, node_col, axis] + w3 * nodes[node_row + 3, node_col, axis]
-                            )  # fmt: skip
-                            b = (
-                                w0 * nodes[node_row, node_col + 1, axis] + w1 * nodes[node_row + 1, node_col + 1, axis]
-                                + w2 * nodes[node_row + 2, node_col + 1, axis]
-                                + w3 * nodes[node_row + 3, node_col + 1, axis]
-                            )  # fmt: skip
-                            c = (
-                                w0 * nodes[node_row, node_col + 2, axis] + w1 * nodes[node_row + 1, node_col + 2, axis]
-                                + w2 * nodes[node_row + 2, node_col + 2, axis]
-                                + w3 * nodes[node_row + 3, node_col + 2, axis]
-                            )  # fmt: skip
-                            d = (
-                                w0 * nodes[node_row, node_col + 3, axis] + w1 * nodes[node_row + 1, node_col + 3, axis]
-                                + w2 * nodes[node_row + 2, node_col + 3, axis]
-                                + w3 * nodes[node_row + 3, node_col + 3, axis]
-                            )  # fmt: skip
-                            c0, c1, c2, c3 = _cubic(a, b, c, d)
-                            coefficients[i, 4 * axis], coefficients[i, 4 * axis + 1] = c0, c1
-                            coefficients[i, 4 * axis + 2], coefficients[i, 4 * axis + 3] = c2, c3
-                for sub_col in range(across):
+                    for i in range(BLOCK_HEIGHT):
+                        _cubics_of_row(nodes, node_row, node_col, (sub_row * BLOCK_HEIGHT + i + 0.5) / spacing, middle)
+                        for k in range(8):
+                            for j in range(BLOCK_WIDTH):
+                                lanes[k * _N + i * BLOCK_WIDTH + j] = middle[k]
+                    _cubics_of_row(nodes, node_row, node_col, (sub_row + 0.5) * BLOCK_HEIGHT / spacing, middle)
+                for sub_col in range(min(across, blocks_across - cell_col * across)):
                     block_col = cell_col * across + sub_col
-                    if block_col >= blocks_across:
-                        break
                     index = block_row * blocks_across + block_col
-                    block = blocks[index]
                     if by_iteration:
                         _block_by_iteration(
                             lens, float(col0 + block_col * BLOCK_WIDTH), float(row0 + block_row * BLOCK_HEIGHT),
-                            block, refs[index],
+                            blocks[index], refs[index],
                         )  # fmt: skip
-                        continue
-                    t = (sub_col * BLOCK_WIDTH + 0.5 * BLOCK_WIDTH) * per_pixel
-                    middle = coefficients[BLOCK_HEIGHT]
-                    x0 = middle[0] + t * (middle[1] + t * (middle[2] + t * middle[3]))
-                    y0 = middle[4] + t * (middle[5] + t * (middle[6] + t * middle[7]))
-                    for i in range(BLOCK_HEIGHT):
-                        a0, a1, a2, a3 = coefficients[i, 0] - x0, coefficients[i, 1], coefficients[i, 2], coefficients[i, 3]
-                        b0, b1, b2, b3 = coefficients[i, 4] - y0, coefficients[i, 5], coefficients[i, 6], coefficients[i, 7]
-                        for j in range(BLOCK_WIDTH):
-                            t = (sub_col * BLOCK_WIDTH + j + 0.5) * per_pixel
-                            block[i * BLOCK_WIDTH + j] = np.float32(a0 + t * (a1 + t * (a2 + t * a3)))
-                            block[_N + i * BLOCK_WIDTH + j] = np.float32(b0 + t * (b1 + t * (b2 + t * b3)))
-                            block[2 * _N + i * BLOCK_WIDTH + j] = np.float32(0.0)
-                    # A block is so small a part of a cell that its rays are farthest at its corners, to a percent.
-                    top, bottom = (BLOCK_HEIGHT - 1) * BLOCK_WIDTH, _N - 1
-                    rx = max(abs(block[0]), max(abs(block[BLOCK_WIDTH - 1]), max(abs(block[top]), abs(block[bottom]))))
-                    ry = max(
-                        abs(block[_N]),
-                        max(abs(block[_N + BLOCK_WIDTH - 1]), max(abs(block[_N + top]), abs(block[_N + bottom]))),
-                    )
-                    refs[index, 0], refs[index, 1] = x0, y0
-                    refs[index, 2], refs[index, 3] = 1.01 * rx, 1.01 * ry
+                    else:
+                        _block_by_cubics(sub_col * BLOCK_WIDTH / spacing, spacing, lanes, middle, blocks[index], refs[index])
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
         for col in range(n_cols, blocks_across * BLOCK_WIDTH):

@@ -28,51 +28,57 @@ def resolve_tile(
     elements and is then left alone. ``background`` stands where no face is.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     with_alpha = image.shape[2] == 2
     with_range = ranges.size > 0
-    one = np.float32(1.0)
-    zero = np.float32(0.0)
-    infinity = np.float32(np.inf)
-    inverse_f2 = np.float32(1.0 / (f * f))
-    for block_row in range(blocks_down):
-        for block_col in range(blocks_across):
-            index = block_row * blocks_across + block_col
-            block = blocks[index]
-            x0, y0 = np.float32(refs[index, 0]), np.float32(refs[index, 1])
-            width = min(BLOCK_WIDTH, n_cols - block_col * BLOCK_WIDTH)
-            height = min(BLOCK_HEIGHT, n_rows - block_row * BLOCK_HEIGHT)
+    # A block's values first, in loops of N pixels that vectorize; then row by row to where they belong.
+    values = np.empty(3 * _N, np.float32)
+    for index in range(blocks.shape[0]):
+        block_row, block_col = index // blocks_across, index % blocks_across
+        row, col = row0 + block_row * BLOCK_HEIGHT, col0 + block_col * BLOCK_WIDTH
+        width = min(BLOCK_WIDTH, n_cols - block_col * BLOCK_WIDTH)
+        height = min(BLOCK_HEIGHT, n_rows - block_row * BLOCK_HEIGHT)
+        _block_values(blocks[index], background, values)
+        if as_range or with_range:
+            _block_ranges(blocks[index], refs[index, 0], refs[index, 1], 1.0 / (f * f), background, values)
+        first = 2 * _N if as_range else 0
+        if with_alpha and width == BLOCK_WIDTH and height == BLOCK_HEIGHT:
+            for i in range(BLOCK_HEIGHT):
+                for j in range(BLOCK_WIDTH):
+                    image[row + i, col + j, 0] = values[first + i * BLOCK_WIDTH + j]
+                    image[row + i, col + j, 1] = values[_N + i * BLOCK_WIDTH + j]
+        else:
             for i in range(height):
-                row = row0 + block_row * BLOCK_HEIGHT + i
-                col = col0 + block_col * BLOCK_WIDTH
-                if with_alpha and not as_range:
-                    for j in range(width):
-                        w = block[2 * _N + i * BLOCK_WIDTH + j]
-                        hit = (w > zero) & (w < infinity)
-                        image[row, col + j, 0] = one / w if hit else background
-                        image[row, col + j, 1] = one if hit else zero
-                else:
-                    for j in range(width):
-                        w = block[2 * _N + i * BLOCK_WIDTH + j]
-                        hit = (w > zero) & (w < infinity)
-                        depth = one / w
-                        if as_range:
-                            x = x0 + block[i * BLOCK_WIDTH + j]
-                            y = y0 + block[_N + i * BLOCK_WIDTH + j]
-                            depth *= np.sqrt(one + (x * x + y * y) * inverse_f2)
-                        image[row, col + j, 0] = depth if hit else background
-                        if with_alpha:
-                            image[row, col + j, 1] = one if hit else zero
-                if with_range:
-                    for j in range(width):
-                        w = block[2 * _N + i * BLOCK_WIDTH + j]
-                        hit = (w > zero) & (w < infinity)
-                        x = x0 + block[i * BLOCK_WIDTH + j]
-                        y = y0 + block[_N + i * BLOCK_WIDTH + j]
-                        length = np.sqrt(one + (x * x + y * y) * inverse_f2) / w
-                        ranges[row, col + j] = length if hit else background
-                if names is not None:
-                    for j in range(width):
-                        w = block[2 * _N + i * BLOCK_WIDTH + j]
-                        hit = (w > zero) & (w < infinity)
-                        face_index[row, col + j] = names[index, i * BLOCK_WIDTH + j] if hit else -1
+                for j in range(width):
+                    image[row + i, col + j, 0] = values[first + i * BLOCK_WIDTH + j]
+                    if with_alpha:
+                        image[row + i, col + j, 1] = values[_N + i * BLOCK_WIDTH + j]
+        if with_range:
+            for i in range(height):
+                for j in range(width):
+                    ranges[row + i, col + j] = values[2 * _N + i * BLOCK_WIDTH + j]
+        if names is not None:
+            for i in range(height):
+                for j in range(width):
+                    hit = values[_N + i * BLOCK_WIDTH + j] > 0.0
+                    face_index[row + i, col + j] = names[index, i * BLOCK_WIDTH + j] if hit else -1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _block_values(block, background, values):
+    """Compute depth[N] and alpha[N] of a block."""
+    for i in range(_N):
+        w = block[2 * _N + i]
+        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
+        values[i] = np.float32(1.0) / w if hit else background
+        values[_N + i] = np.float32(1.0) if hit else np.float32(0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _block_ranges(block, x0, y0, inverse_f2, background, values):
+    """Compute range[N] of a block into ``values[2 N:]``: depth times the length of the ray whose Z is 1."""
+    for i in range(_N):
+        w = block[2 * _N + i]
+        x, y = x0 + block[i], y0 + block[_N + i]
+        length = np.float32(np.sqrt(1.0 + (x * x + y * y) * inverse_f2) / w)
+        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
+        values[2 * _N + i] = length if hit else background
