@@ -7,6 +7,7 @@ change is a colour or a size: the constants below, or the path through colour sp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +162,8 @@ def contact_sheet(
             "there are no pictures; at least one is needed for a contact sheet: render some cameras first"
         )
     columns = min(columns, len(pictures))
-    images = [_drawn(picture) for picture in pictures]
+    with ThreadPoolExecutor() as pool:  # most of the time is spent in numpy, where threads run side by side
+        images = list(pool.map(_drawn, pictures))
     tall = max(image.height for image, _ in images)
     rows = -(-len(pictures) // columns)
     width = 2 * _MARGIN + columns * _TILE + (columns - 1) * _GAP

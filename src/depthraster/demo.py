@@ -1,0 +1,184 @@
+"""The demo: a small survey made from a seed, and one picture of its depth images.
+
+`make_survey` writes a mesh and a ``cameras.xml`` as Metashape would, `survey_sheet` makes the contact
+sheet of what was rendered. The ground is ``landscape.py``'s, rendering and its files ``survey.py``'s, the
+look of the picture ``contact_sheet.py``'s. The commonest change is another camera: a row in `_flight`.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from depthraster.calibration import Calibration
+from depthraster.chunk import Chunk
+from depthraster.io.files import written_whole
+from depthraster.landscape import landscape
+from depthraster.survey import CameraFiles, metres_per_unit
+from depthraster.transforms import look_at
+
+__all__ = ["make_survey", "survey_sheet"]
+
+# A drone's camera at a third of its resolution, with the distortion such lenses have.
+_PIXEL_MM, _FOCAL_MM = 0.0072, 10.0
+_LENS = {
+    "f": 1366.4, "cx": -6.31, "cy": 9.84, "b1": -0.83, "b2": 0.27, "k1": -0.0943, "k2": 0.0871, "k3": -0.0312,
+    "p1": 0.00071, "p2": -0.00046,
+}  # fmt: skip
+_CALIBRATION = Calibration(width=2000, height=1334, **_LENS)
+
+_METRES_PER_UNIT = 17.348  # a chunk's own unit is as arbitrary as its axes
+_LONGITUDE, _LATITUDE, _HEIGHT = np.radians(7.4474), np.radians(46.9480), 561.0
+_WGS84 = (
+    'GEOGCS["WGS 84",DATUM["World Geodetic System 1984",SPHEROID["WGS 84",6378137,298.257223563]],'
+    'PRIMEM["Greenwich",0],UNIT["degree",0.01745329251994328],AUTHORITY["EPSG","4326"]]'
+)
+
+
+def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
+    """Write a survey's ``mesh.ply`` and ``cameras.xml`` into an existing folder, and return their paths."""
+    from trimesh import Trimesh
+    from trimesh.exchange.ply import export_ply
+
+    chunk_from_local = np.linalg.inv(_local_from_chunk())
+    vertices, faces = landscape(seed)
+    vertices = vertices @ chunk_from_local[:3, :3].T + chunk_from_local[:3, 3]
+    mesh_path, cameras_path = folder / "mesh.ply", folder / "cameras.xml"
+    ply = export_ply(Trimesh(vertices, faces, process=False), vertex_normal=False)
+    with written_whole(mesh_path) as temporary:
+        temporary.write_bytes(ply)
+    with written_whole(cameras_path) as temporary:
+        temporary.write_bytes(_cameras_xml(chunk_from_local))
+    return mesh_path, cameras_path
+
+
+def survey_sheet(path: Path, chunk: Chunk, results: Iterable[CameraFiles]) -> Path:
+    """Write the contact sheet, a PNG, of the cameras that were rendered without error; return its path.
+
+    Depths are read back from the files, with background 0.
+    """
+    import tifffile
+
+    from depthraster.contact_sheet import Picture, contact_sheet
+
+    pictures = []
+    for result in results:
+        if result.error is None:
+            depth = tifffile.imread(result.depth_path)
+            pictures.append(Picture(result.camera.label, depth, depth != 0, result.camera.calibration))
+    sheet = contact_sheet(
+        pictures,
+        "Depth, as each camera sees it",
+        f"{len(pictures)} images of {_CALIBRATION.width} by {_CALIBRATION.height} pixels with a Brown lens, "
+        "relief shaded from the depth itself",
+        scale=metres_per_unit(chunk) or 1.0,
+        unit="m",
+    )
+    with written_whole(path) as temporary:
+        sheet.save(temporary, format="PNG")
+    return path
+
+
+def _local_from_chunk() -> npt.NDArray[np.float64]:
+    """Return the similarity from the chunk's frame to local axes: east, north, up, metres."""
+    turn = np.eye(3)
+    for axis, angle in enumerate(np.radians([24.0, -17.0, 131.0])):
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        step = np.eye(3)
+        step[i, i] = step[j, j] = np.cos(angle)
+        step[j, i] = np.sin(angle)
+        step[i, j] = -step[j, i]
+        turn = step @ turn
+    matrix = np.eye(4)
+    matrix[:3, :3] = _METRES_PER_UNIT * turn
+    matrix[:3, 3] = 11.7, -42.9, 63.4
+    return matrix
+
+
+def _earth_from_local() -> npt.NDArray[np.float64]:
+    """Return the rotation and translation from local axes to geocentric WGS 84 coordinates, metres."""
+    a, flattening = 6378137.0, 1 / 298.257223563
+    e2 = flattening * (2 - flattening)
+    sin_lon, cos_lon, sin_lat, cos_lat = (
+        np.sin(_LONGITUDE),
+        np.cos(_LONGITUDE),
+        np.sin(_LATITUDE),
+        np.cos(_LATITUDE),
+    )
+    n = a / np.sqrt(1 - e2 * sin_lat**2)
+    matrix = np.eye(4)
+    matrix[:3, 0] = -sin_lon, cos_lon, 0
+    matrix[:3, 1] = -sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat
+    matrix[:3, 2] = cos_lat * cos_lon, cos_lat * sin_lon, sin_lat
+    matrix[:3, 3] = (n + _HEIGHT) * matrix[:3, 2] - (0, 0, n * e2 * sin_lat)
+    return matrix
+
+
+def _flight() -> list[tuple[str, npt.NDArray[np.float64]]]:
+    """Return each camera's label and its camera -> local transform."""
+    rng = np.random.default_rng(11)
+    cameras = []
+    for strip, y, ahead in (("A", -12, 1), ("B", 48, -1)):
+        for k in range(4):
+            eye = np.array([ahead * (-84 + 56 * k), y, 98]) + rng.normal(0, 1.5, 3)
+            aim = eye + [*rng.normal(0, 4, 2), -98]
+            cameras.append((f"nadir-{strip}{k + 1}", look_at(eye, aim, (0, ahead, 0))))
+    for side, eye, aim in (
+        ("south", (-25, -110, 62), (-5, 30, 2)),
+        ("east", (128, 62, 55), (0, 52, 6)),
+        ("north", (-30, 168, 48), (0, 48, 5)),
+        ("west", (-128, 10, 42), (0, 50, 8)),
+    ):
+        cameras.append((f"oblique-{side}", look_at(eye, aim, (0, 0, 1))))
+    return cameras
+
+
+def _cameras_xml(chunk_from_local: npt.NDArray[np.float64]) -> bytes:
+    """Return the text of a cameras file: one sensor, the flight, and one photo that was not aligned."""
+    scale = np.cbrt(np.linalg.det(chunk_from_local[:3, :3]))
+    document = ET.Element("document", version="2.0.0")
+    chunk = ET.SubElement(document, "chunk", label="Village", enabled="true")
+    size = {"width": str(_CALIBRATION.width), "height": str(_CALIBRATION.height)}
+
+    sensor = ET.SubElement(
+        ET.SubElement(chunk, "sensors", next_id="1"), "sensor", id="0", label="Drone (10mm)", type="frame"
+    )
+    ET.SubElement(sensor, "resolution", size)
+    for name, value in (("pixel_width", _PIXEL_MM), ("pixel_height", _PIXEL_MM), ("focal_length", _FOCAL_MM)):
+        ET.SubElement(sensor, "property", name=name, value=str(value))
+    calibration = ET.SubElement(sensor, "calibration", {"type": "frame", "class": "adjusted"})
+    ET.SubElement(calibration, "resolution", size)
+    for name, number in _LENS.items():
+        ET.SubElement(calibration, name).text = repr(number)
+
+    flight = _flight()
+    components = ET.SubElement(chunk, "components", next_id="1", active_id="0")
+    component = ET.SubElement(components, "component", id="0", label="Component 1")
+    partition = ET.SubElement(component, "partition")
+    ET.SubElement(partition, "camera_ids").text = " ".join(str(k) for k in range(len(flight)))
+
+    cameras = ET.SubElement(chunk, "cameras", next_id=str(len(flight) + 1), next_group_id="0")
+    for k, (label, local_from_camera) in enumerate(flight):
+        camera = ET.SubElement(cameras, "camera", id=str(k), sensor_id="0", component_id="0", label=label)
+        chunk_from_camera = chunk_from_local @ local_from_camera
+        chunk_from_camera[:3, :3] /= scale  # a camera's transform has no scale
+        ET.SubElement(camera, "transform").text = _numbers(chunk_from_camera)
+    ET.SubElement(cameras, "camera", id=str(len(flight)), sensor_id="0", label="blurred")
+
+    ET.SubElement(chunk, "reference").text = _WGS84
+    earth_from_chunk = _earth_from_local() @ np.linalg.inv(chunk_from_local)
+    for parent in (component, chunk):
+        transform = ET.SubElement(parent, "transform")
+        ET.SubElement(transform, "rotation", locked="true").text = _numbers(earth_from_chunk[:3, :3] * scale)
+        ET.SubElement(transform, "translation", locked="true").text = _numbers(earth_from_chunk[:3, 3])
+        ET.SubElement(transform, "scale", locked="true").text = _numbers(1 / scale)
+    ET.indent(document)
+    return ET.tostring(document, encoding="UTF-8", xml_declaration=True)
+
+
+def _numbers(values: npt.ArrayLike) -> str:
+    return " ".join(f"{value:.16e}" for value in np.ravel(values))
