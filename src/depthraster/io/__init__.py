@@ -1,0 +1,1 @@
+"""Files in and out: meshes, cameras, images. Foreign formats stay here; plain values leave."""
