@@ -1,11 +1,11 @@
 """`Calibration`: the lens and size of an image as one frozen value, with the maps between pixels and directions.
 
-The formulas are in ``kernels/lens.py``, one point at a time; here arrays come in, are checked, and go through them.
-Reading calibrations from files is ``io``'s.
+The formulas are in ``kernels/lens.py``, one point at a time; here arrays come in, are checked, and go through
+them. Reading calibrations from files is ``io``'s.
 
-To add a lens model: write its ``project``, ``project_jacobian`` and ``unproject`` beside those of ``frame`` in
-``kernels/lens.py``; name it in `TYPES`; dispatch on it in `project` and `unproject`; give ``kernels/tiles.py`` its
-projection; and add a line to the table of lenses in ``tests/test_calibration.py``.
+To add a lens model: write its ``project``, ``project_jacobian`` and ``unproject`` beside those of ``frame``
+in ``kernels/lens.py``; name it in `TYPES`; dispatch on it in `project` and `unproject`; give
+``kernels/tiles.py`` its projection; and add a line to the table of lenses in ``tests/test_calibration.py``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from depthraster.kernels.lens import project_frame, unproject_frame
+from depthraster.kernels.lens import project_points, unproject_pixels
 
 __all__ = ["TYPES", "Calibration"]
 
@@ -32,24 +31,6 @@ _OTHER_TYPES = (
 _MAX_SIDE = 1_000_000  # pixels
 _MAX_PIXELS = 2**32  # 16 GiB of depth; more is a mistake, not an image
 _COEFFICIENTS = ("cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _project_many(points, lens, pixels):
-    for i in range(points.shape[0]):
-        pixels[i, 0], pixels[i, 1] = np.nan, np.nan
-        if points[i, 2] > 0.0:
-            x, y = points[i, 0] / points[i, 2], points[i, 1] / points[i, 2]
-            if x * x + y * y <= lens[13]:
-                pixels[i, 0], pixels[i, 1] = project_frame(x, y, lens)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _unproject_many(pixels, lens, directions):
-    for i in range(pixels.shape[0]):
-        x, y = unproject_frame(pixels[i, 0], pixels[i, 1], lens)
-        directions[i, 0], directions[i, 1] = x, y
-        directions[i, 2] = 1.0 if np.isfinite(x) else np.nan
 
 
 @dataclass(frozen=True)
@@ -76,12 +57,13 @@ class Calibration:
     Raises
     ------
     TypeError, ValueError
-        A size that is not a positive whole number or is absurd, f not positive, a parameter that is not finite, a
-        lens model that does not exist or is not supported.
+        A size that is not a positive whole number or is absurd, f not positive, a parameter that is not
+        finite, a lens model that does not exist or is not supported.
 
     Notes
     -----
-    With x = X/Z, y = Y/Z, r² = x² + y² (Metashape manual, appendix "Camera models"; p3, p4 as in its versions 1.2 to 1.5)::
+    With x = X/Z, y = Y/Z, r² = x² + y² (Metashape manual, appendix "Camera models"; p3, p4 as in its versions
+    1.2 to 1.5)::
 
         R  = 1 + k1 r² + k2 r⁴ + k3 r⁶ + k4 r⁸        D = 1 + p3 r² + p4 r⁴
         x' = x R + (p1 (r² + 2 x²) + 2 p2 x y) D
@@ -119,7 +101,9 @@ class Calibration:
         for name in ("f", *_COEFFICIENTS):
             object.__setattr__(self, name, _checked_number(getattr(self, name), name))
         if not self.f > 0.0:
-            raise ValueError(f"f is {self.f}; a positive focal length in pixels is needed: check the calibration")
+            raise ValueError(
+                f"f is {self.f}; a positive focal length in pixels is needed: check the calibration"
+            )
         if not self.f + self.b1 > 0.0:
             raise ValueError(
                 f"f + b1 is {self.f + self.b1}, the focal length along x; it must be positive: check the calibration"
@@ -135,7 +119,8 @@ class Calibration:
 
         Beyond it the polynomial images points a second time; they are taken as not imaged.
         """
-        # d (r R) / dr as a polynomial in r², highest power first; leading zeros and negligible terms are numpy's.
+        # d (r R) / dr as a polynomial in r², highest power first; leading zeros and negligible terms are
+        # numpy's.
         polynomial = [9.0 * self.k4, 7.0 * self.k3, 5.0 * self.k2, 3.0 * self.k1, 1.0]
         roots = np.roots(polynomial)
         squares = [
@@ -173,8 +158,8 @@ class Calibration:
         Returns
         -------
         (..., 2) float64 array
-            Pixel coordinates u, v, also outside the image; NaN for points that are not in front of the camera, not
-            within the lens' valid domain, or not finite.
+            Pixel coordinates u, v, also outside the image; NaN for points that are not in front of the
+            camera, not within the lens' valid domain, or not finite.
 
         Raises
         ------
@@ -183,9 +168,11 @@ class Calibration:
         """
         array = np.asarray(points, dtype=np.float64)
         if array.ndim == 0 or array.shape[-1] != 3:
-            raise ValueError(f"points have the shape {array.shape}; (..., 3) is needed: pass X, Y, Z in the camera's frame")
+            raise ValueError(
+                f"points have the shape {array.shape}; (..., 3) is needed: pass X, Y, Z in the camera's frame"
+            )
         pixels = np.empty((array.size // 3, 2))
-        _project_many(np.ascontiguousarray(array).reshape(-1, 3), self.lens_params(), pixels)
+        project_points(np.ascontiguousarray(array).reshape(-1, 3), self.lens_params(), pixels)
         return pixels.reshape(*array.shape[:-1], 2)
 
     def unproject(self, pixels: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -199,8 +186,8 @@ class Calibration:
         Returns
         -------
         (..., 3) float64 array
-            Directions in the camera's frame with Z = 1; NaN for pixels that the lens does not image. They project back
-            to within 1e-9 pixel.
+            Directions in the camera's frame with Z = 1; NaN for pixels that the lens does not image. They
+            project back to within 1e-9 pixel.
 
         Raises
         ------
@@ -211,15 +198,16 @@ class Calibration:
         if array.ndim == 0 or array.shape[-1] != 2:
             raise ValueError(f"pixels have the shape {array.shape}; (..., 2) is needed: pass u, v")
         directions = np.empty((array.size // 2, 3))
-        _unproject_many(np.ascontiguousarray(array).reshape(-1, 2), self.lens_params(), directions)
+        unproject_pixels(np.ascontiguousarray(array).reshape(-1, 2), self.lens_params(), directions)
         return directions.reshape(*array.shape[:-1], 3)
 
     def scaled(self, factor: float) -> Calibration:
         """Return the calibration of the same image resized by a factor.
 
-        The size is rounded to whole pixels (at least 1). Everything in pixels is scaled by ``factor`` itself, about the
-        image's outer top-left corner, so that pixel (u, v) of the one is exactly (u factor, v factor) of the other; where
-        rounding changed the size, a fraction of a pixel is lost or gained on the right and below.
+        The size is rounded to whole pixels (at least 1). Everything in pixels is scaled by ``factor`` itself,
+        about the image's outer top-left corner, so that pixel (u, v) of the one is exactly (u factor, v
+        factor) of the other; where rounding changed the size, a fraction of a pixel is lost or gained on the
+        right and below.
 
         Parameters
         ----------
@@ -233,15 +221,17 @@ class Calibration:
         """
         factor = _checked_number(factor, "factor")
         if not factor > 0.0:
-            raise ValueError(f"factor is {factor}; a positive number is needed: pass e.g. 0.5 for half the size")
+            raise ValueError(
+                f"factor is {factor}; a positive number is needed: pass e.g. 0.5 for half the size"
+            )
         width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
         return dataclasses.replace(
             self,
             width=width,
             height=height,
             f=self.f * factor,
-            cx=(0.5 * self.width + self.cx) * factor - 0.5 * width,
-            cy=(0.5 * self.height + self.cy) * factor - 0.5 * height,
+            cx=self.cx * factor + 0.5 * (self.width * factor - width),
+            cy=self.cy * factor + 0.5 * (self.height * factor - height),
             b1=self.b1 * factor,
             b2=self.b2 * factor,
         )

@@ -46,7 +46,9 @@ def checked_layers(layers: str | Iterable[str]) -> frozenset[str]:
     names = [layers] if isinstance(layers, str) else list(layers)
     for name in names:
         if name not in LAYERS:
-            raise ValueError(f"there is no layer {name!r}; the layers are {', '.join(LAYERS)}: ask for some of them")
+            raise ValueError(
+                f"there is no layer {name!r}; the layers are {', '.join(LAYERS)}: ask for some of them"
+            )
     if not names:
         raise ValueError(f"no layers were named; at least one is needed: ask for some of {', '.join(LAYERS)}")
     return frozenset(names)

@@ -1,8 +1,9 @@
 """The pipeline: a scene, a camera's place and its calibration in, images out.
 
-`_render_view` reads as the pipeline does: prepare the view, bound the tiles, bin the clusters, then per tile rays,
-clusters, resolve. Tiles are independent, so threads take them as they come; each pixel is written by one
-thread, once. The loops are in ``kernels``; preparing meshes is ``scene.py``'s, describing layers ``layers.py``'s.
+`_render_view` reads as the pipeline does: prepare the view, bound the tiles, bin the clusters, then per tile
+rays, clusters, resolve. Tiles are independent, so threads take them as they come; each pixel is written by
+one thread, once. The loops are in ``kernels``; preparing meshes is ``scene.py``'s, describing layers
+``layers.py``'s.
 
 The commonest change is a new image per view: an output array here, written by ``kernels/resolve.py``.
 """
@@ -62,14 +63,16 @@ def render_depth(
     Parameters
     ----------
     mesh : Scene, trimesh.Trimesh, (vertices, faces) pair, or path
-        The mesh, in the chunk's frame. A `Scene` is prepared already; for several views of one mesh make it once.
+        The mesh, in the chunk's frame. A `Scene` is prepared already; for several views of one mesh make it
+        once.
     transform : (4, 4) array of float
-        Camera to chunk (``chunk_from_camera``), camera axes X right, Y down, Z forward; a rotation and a translation, with
-        a scale if need be. Depth is measured after its inverse, used as given.
+        Camera to chunk (``chunk_from_camera``), camera axes X right, Y down, Z forward; a rotation and a
+        translation, with a scale if need be. Depth is measured after its inverse, used as given.
     calibration : Calibration
         The lens and the size of the image.
     cull_faces : bool
-        Leave out faces turned away: those for which ``dot(cross(v1 - v0, v2 - v0), C - v0) <= 0``, C the camera's centre.
+        Leave out faces turned away: those for which ``dot(cross(v1 - v0, v2 - v0), C - v0) <= 0``, C the
+        camera's centre.
     add_alpha : bool
         Add a second channel: 1.0 where a face is seen, 0.0 elsewhere.
     background : float
@@ -93,7 +96,11 @@ def render_depth(
     FormatError, OSError
         A path that cannot be read as a mesh.
     """
-    shape = (calibration.height, calibration.width, 2 if add_alpha else 1) if isinstance(calibration, Calibration) else ()
+    shape = (
+        (calibration.height, calibration.width, 2 if add_alpha else 1)
+        if isinstance(calibration, Calibration)
+        else ()
+    )
     view_arguments = _checked_view(transform, calibration, depth, background)
     if out is None:
         image = np.empty(shape, np.float32)
@@ -164,7 +171,9 @@ def _checked_view(
             "Calibration(width=..., height=..., f=...)"
         )
     if depth not in (None, "z", "range"):
-        raise ValueError(f"depth is {depth!r}; 'z' or 'range' is needed: pass one of them, or None for the default")
+        raise ValueError(
+            f"depth is {depth!r}; 'z' or 'range' is needed: pass one of them, or None for the default"
+        )
     try:
         value = np.float32(background)
     except (TypeError, ValueError):
@@ -174,10 +183,16 @@ def _checked_view(
 
 def _checked_out(out: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     if not isinstance(out, np.ndarray) or out.dtype != np.float32 or out.shape != shape:
-        what = f"{out.dtype} array of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"out is a {what}; a float32 array of shape {shape} is needed: make it with np.empty")
+        what = (
+            f"{out.dtype} array of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        )
+        raise ValueError(
+            f"out is a {what}; a float32 array of shape {shape} is needed: make it with np.empty"
+        )
     if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out is not C-contiguous and writeable, which is needed: pass a fresh array, not a view")
+        raise ValueError(
+            "out is not C-contiguous and writeable, which is needed: pass a fresh array, not a view"
+        )
     return out
 
 
@@ -186,7 +201,9 @@ def _view(scene: Scene, transform: npt.NDArray[np.float64], calibration: Calibra
     camera = transform[:3, 3] - scene._origin
     matrix = np.empty((3, 4))
     matrix[:, :3] = camera_from_chunk[:3, :3]
-    matrix[:, 3] = -camera_from_chunk[:3, :3] @ camera  # not through the chunk's origin, which may be far away
+    matrix[:, 3] = (
+        -camera_from_chunk[:3, :3] @ camera
+    )  # not through the chunk's origin, which may be far away
     lens = calibration.lens_params()
     f = lens[0]
     matrix[:2] *= f
@@ -258,7 +275,16 @@ def _render_view(
                 names = all_names[:used]
                 names.fill(-1)
             fill_rays(
-                grid.nodes, grid.exact, grid.spacing, view.lens, row0, col0, tile_rows, tile_cols, blocks, refs
+                grid.nodes,
+                grid.exact,
+                grid.spacing,
+                view.lens,
+                row0,
+                col0,
+                tile_rows,
+                tile_cols,
+                blocks,
+                refs,
             )
             draw_clusters(
                 scene._arrays, clusters[places[tile] : places[tile + 1]], view.matrix, view.lens, view.guard, view.bulge,

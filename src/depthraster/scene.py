@@ -1,7 +1,7 @@
 """`Scene`: a mesh checked, ordered along a space-filling curve and cut into clusters, once for all views.
 
-It takes vertices and faces as the caller has them and keeps nothing of them but what the kernels need, about 16
-bytes per face. Reading files is ``io``'s, looking at a scene is ``render.py``'s, the loops over faces are
+It takes vertices and faces as the caller has them and keeps nothing of them but what the kernels need, about
+16 bytes per face. Reading files is ``io``'s, looking at a scene is ``render.py``'s, the loops over faces are
 ``kernels/clusters.py``'s.
 
 The commonest change is a new value per cluster: a field of `ClusterArrays`, an output of `build_clusters`.
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from depthraster.kernels.clusters import MAX_FACES, MIN_FACES, VERTEX_MISSING, build_clusters, face_keys
 
 if TYPE_CHECKING:
-    from depthraster.io.meshes import Mesh
+    pass
 
 __all__ = ["ClusterArrays", "Scene", "thread_count"]
 
@@ -53,9 +53,13 @@ def thread_count(threads: int | None) -> int:
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
-        raise TypeError(f"threads is {threads!r}; a positive whole number or None is needed: pass e.g. threads=2")
+        raise TypeError(
+            f"threads is {threads!r}; a positive whole number or None is needed: pass e.g. threads=2"
+        )
     if threads < 1:
-        raise ValueError(f"threads is {threads}; at least 1 is needed: pass a positive number, or None for all processors")
+        raise ValueError(
+            f"threads is {threads}; at least 1 is needed: pass a positive number, or None for all processors"
+        )
     return int(threads)
 
 
@@ -65,13 +69,13 @@ class Scene:
     Parameters
     ----------
     vertices : (V, 3) array of float
-        Vertices in the chunk's frame and units. float64 and float32 are used as they are, other numbers are converted to
-        float64. Only read during the call.
+        Vertices in the chunk's frame and units. float64 and float32 are used as they are, other numbers are
+        converted to float64. Only read during the call.
     faces : (F, 3) array of int
         Vertex indices, counter-clockwise seen from outside. Only read during the call.
     invalid : {"error", "drop"}
-        What to do with faces that use a vertex that is missing or not finite: refuse the mesh, naming the first, or
-        leave them out with a warning that counts them.
+        What to do with faces that use a vertex that is missing or not finite: refuse the mesh, naming the
+        first, or leave them out with a warning that counts them.
     threads : int, optional
         Threads used for the preparation, all processors by default. The result does not depend on it.
 
@@ -82,9 +86,9 @@ class Scene:
 
     Notes
     -----
-    Vertices are stored relative to the scene's origin, either as float64 or, in scenes of more than a few thousand
-    faces, rounded to a lattice whose step is 2**-32 of the extent of a large cluster (about 1e-8 of that
-    cluster's own extent, so about 1e-6 pixel or less where the cluster fills the image).
+    Vertices are stored relative to the scene's origin, either as float64 or, in scenes of more than a few
+    thousand faces, rounded to a lattice whose step is 2**-32 of the extent of a large cluster (about 1e-8 of
+    that cluster's own extent, so about 1e-6 pixel or less where the cluster fills the image).
     """
 
     __slots__ = ("_arrays", "_bounds", "_n_dropped", "_origin")
@@ -100,7 +104,9 @@ class Scene:
         self._prepare(vertices, faces, invalid, thread_count(threads), "auto")
 
     @classmethod
-    def from_mesh(cls, mesh: Any, *, invalid: Literal["error", "drop"] = "error", threads: int | None = None) -> Scene:
+    def from_mesh(
+        cls, mesh: Any, *, invalid: Literal["error", "drop"] = "error", threads: int | None = None
+    ) -> Scene:
         """Make a scene of whatever holds a mesh.
 
         Parameters
@@ -190,9 +196,13 @@ class Scene:
 def _checked_vertices(vertices_like: npt.ArrayLike) -> npt.NDArray[Any]:
     vertices = np.asarray(vertices_like)
     if vertices.dtype.kind not in "fiu":
-        raise TypeError(f"vertices are of type {vertices.dtype}; real numbers are needed: pass a (V, 3) float array")
+        raise TypeError(
+            f"vertices are of type {vertices.dtype}; real numbers are needed: pass a (V, 3) float array"
+        )
     if vertices.ndim != 2 or vertices.shape[1] != 3:
-        raise ValueError(f"vertices have the shape {vertices.shape}; (V, 3) is needed: pass one row x, y, z per vertex")
+        raise ValueError(
+            f"vertices have the shape {vertices.shape}; (V, 3) is needed: pass one row x, y, z per vertex"
+        )
     if vertices.dtype not in (np.float64, np.float32) or not vertices.dtype.isnative:
         vertices = vertices.astype(np.float64)
     return np.ascontiguousarray(vertices)
@@ -205,7 +215,9 @@ def _checked_faces(faces_like: npt.ArrayLike) -> npt.NDArray[Any]:
             f"the mesh has no faces (shape {faces.shape}); at least one is needed: a point cloud must be meshed first"
         )
     if faces.dtype.kind not in "iu":
-        raise TypeError(f"faces are of type {faces.dtype}; integers are needed: pass a (F, 3) array of vertex indices")
+        raise TypeError(
+            f"faces are of type {faces.dtype}; integers are needed: pass a (F, 3) array of vertex indices"
+        )
     if faces.ndim != 2 or faces.shape[1] != 3:
         raise ValueError(f"faces have the shape {faces.shape}; (F, 3) is needed: triangulate the mesh first")
     if len(faces) > _MAX_FACES:
@@ -229,7 +241,9 @@ def _sample_centroids(vertices: npt.NDArray[Any], faces: npt.NDArray[Any]) -> np
     return centroids if len(centroids) else np.zeros((1, 3))
 
 
-def _curve(centroids: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64]]:
+def _curve(
+    centroids: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64]]:
     """Choose the Morton curve's corner, cells per unit and bits per axis (together 32 at most).
 
     Bounds are quantiles, so that one stray face does not coarsen the order of the others; 32 bits go to the
@@ -287,7 +301,8 @@ def _sorted_faces(
         import warnings
 
         warnings.warn(
-            f"{n_dropped} of {len(faces)} faces use missing or non-finite vertices and were dropped", stacklevel=5
+            f"{n_dropped} of {len(faces)} faces use missing or non-finite vertices and were dropped",
+            stacklevel=5,
         )
     good = np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
     return keys, good, n_dropped
@@ -302,9 +317,9 @@ def _lattice(
 ) -> tuple[float, float]:
     """Choose the lattice step and the greatest extent of a cluster stored in steps; (0, 0) for no lattice.
 
-    Small scenes need none. In others the extents of some clusters' worth of faces are measured; the lattice is made
-    for those up to four times the 99th percentile, and the few that are wider (a stray face, a skirt around
-    a terrain) keep float64.
+    Small scenes need none. In others the extents of some clusters' worth of faces are measured; the lattice
+    is made for those up to four times the 99th percentile, and the few that are wider (a stray face, a skirt
+    around a terrain) keep float64.
     """
     if storage == "wide" or (storage == "auto" and len(order) < 64 * MAX_FACES):
         return 0.0, 0.0
@@ -316,8 +331,8 @@ def _lattice(
         points = vertices[names.ravel()].astype(np.float64)
         extents[i] = (points.max(axis=0) - points.min(axis=0)).max()
     widest = 4.0 * float(np.quantile(extents, 0.99)) if storage == "auto" else 4.0 * float(extents.max())
-    # 2**31 steps to each side of the centre, less room for rounding to the lattice. A power of two: products with it
-    # are exact.
+    # 2**31 steps to each side of the centre, less room for rounding to the lattice. A power of two: products
+    # with it are exact.
     if not (widest > 1e-290 and np.isfinite(widest)):
         return 0.0, 0.0
     return 2.0 ** np.ceil(np.log2(widest / (2.0**32 - 16))), widest
@@ -357,7 +372,9 @@ def _clustered(
         )  # fmt: skip
 
     parts = list(zip(*pool.map(build, _ranges(n_faces)), strict=True))
-    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide = (np.concatenate(part) for part in parts)
+    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide = (
+        np.concatenate(part) for part in parts
+    )
     first_face = np.concatenate([[0], np.cumsum(n_faces_of)])
     numbers = 3 * n_vertices.astype(np.int64)
     first_vertex = np.where(
@@ -366,5 +383,16 @@ def _clustered(
         np.cumsum(np.where(is_wide, 0, numbers)) - numbers,
     )
     return ClusterArrays(
-        first_face, first_vertex, n_vertices, is_wide, centre, half, cone, corners, face_ids, narrow, wide, float(step)
+        first_face,
+        first_vertex,
+        n_vertices,
+        is_wide,
+        centre,
+        half,
+        cone,
+        corners,
+        face_ids,
+        narrow,
+        wide,
+        float(step),
     )

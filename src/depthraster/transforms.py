@@ -1,8 +1,8 @@
 """4x4 transforms between frames: checked, inverted, and made for invented cameras.
 
-A camera's transform is ``chunk_from_camera``: it takes points from the camera's frame (X right, Y down, Z forward) to the
-chunk's. It may carry a uniform scale. The commonest change is another way to place a camera: a function beside
-`look_at` that returns a ``chunk_from_camera``.
+A camera's transform is ``chunk_from_camera``: it takes points from the camera's frame (X right, Y down, Z
+forward) to the chunk's. It may carry a uniform scale. The commonest change is another way to place a camera:
+a function beside `look_at` that returns a ``chunk_from_camera``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def check_transform(transform: npt.ArrayLike) -> Matrix:
     Raises
     ------
     TypeError, ValueError
-        Not numbers, not of shape (4, 4), not finite, the last row not 0 0 0 1, or the upper left 3x3 part singular,
-        mirrored or sheared (tolerance 1e-6, relative).
+        Not numbers, not of shape (4, 4), not finite, the last row not 0 0 0 1, or the upper left 3x3 part
+        singular, mirrored or sheared (tolerance 1e-6, relative).
     """
     try:
         matrix = np.array(transform, dtype=np.float64)
@@ -43,7 +43,9 @@ def check_transform(transform: npt.ArrayLike) -> Matrix:
             "chunk_from_camera as nested lists or a numpy array"
         ) from None
     if matrix.shape != (4, 4):
-        raise ValueError(f"the transform has the shape {matrix.shape}; (4, 4) is needed: pass chunk_from_camera whole")
+        raise ValueError(
+            f"the transform has the shape {matrix.shape}; (4, 4) is needed: pass chunk_from_camera whole"
+        )
     if not np.isfinite(matrix).all():
         row, col = np.argwhere(~np.isfinite(matrix))[0]
         raise ValueError(
@@ -122,8 +124,8 @@ def look_at(eye: npt.ArrayLike, target: npt.ArrayLike, up: npt.ArrayLike = (0.0,
     eye, target : (3,) array of float
         The camera's centre and a point on its optical axis, chunk frame.
     up : (3,) array of float
-        The direction that shall point up in the image, chunk frame. In a georeferenced chunk that is the local vertical,
-        not always Z.
+        The direction that shall point up in the image, chunk frame. In a georeferenced chunk that is the
+        local vertical, not always Z.
 
     Returns
     -------
@@ -139,7 +141,9 @@ def look_at(eye: npt.ArrayLike, target: npt.ArrayLike, up: npt.ArrayLike = (0.0,
     forward = target_ - eye_
     distance = np.linalg.norm(forward)
     if not distance > 0.0:
-        raise ValueError(f"eye and target are both {eye_.tolist()}; two different points are needed: move one")
+        raise ValueError(
+            f"eye and target are both {eye_.tolist()}; two different points are needed: move one"
+        )
     forward /= distance
     right = np.cross(forward, up_)
     length = np.linalg.norm(right)
@@ -150,11 +154,18 @@ def look_at(eye: npt.ArrayLike, target: npt.ArrayLike, up: npt.ArrayLike = (0.0,
         )
     right /= length
     matrix = np.eye(4)
-    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = right, np.cross(forward, right), forward, eye_
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = (
+        right,
+        np.cross(forward, right),
+        forward,
+        eye_,
+    )
     return matrix
 
 
-def nadir(position: npt.ArrayLike, *, up: npt.ArrayLike = (0.0, 0.0, 1.0), heading: npt.ArrayLike | None = None) -> Matrix:
+def nadir(
+    position: npt.ArrayLike, *, up: npt.ArrayLike = (0.0, 0.0, 1.0), heading: npt.ArrayLike | None = None
+) -> Matrix:
     """Place a camera that looks straight down.
 
     Parameters
@@ -164,7 +175,8 @@ def nadir(position: npt.ArrayLike, *, up: npt.ArrayLike = (0.0, 0.0, 1.0), headi
     up : (3,) array of float
         The local vertical, chunk frame.
     heading : (3,) array of float, optional
-        The direction towards the image's upper edge, chunk frame; +Y by default, or +X where the vertical is along Y.
+        The direction towards the image's upper edge, chunk frame; +Y by default, or +X where the vertical is
+        along Y.
 
     Returns
     -------

@@ -4,11 +4,11 @@ Everything here runs once per mesh, over ranges of faces that are independent of
 caller can give each range to a thread and still get the same bits. Sorting the keys is numpy's; choosing
 bounds, steps and ranges is ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
 
-A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number of
-one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
-vectorize: as float64, or as int32 steps of the scene's lattice counted from the cluster's own centre. The lattice
-is common to the scene: a vertex shared by two clusters is rounded to the same point in both, which keeps
-the seam between them closed.
+A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number
+of one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
+vectorize: as float64, or as int32 steps of the scene's lattice counted from the cluster's own centre. The
+lattice is common to the scene: a vertex shared by two clusters is rounded to the same point in both, which
+keeps the seam between them closed.
 
 The commonest change is a new value per cluster: give `build_clusters` one more output array and ``scene.py``
 one more field.
@@ -41,8 +41,8 @@ def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, ke
     thickness. Coordinates outside ``lo .. lo + 2**bits / per_unit`` are clamped: they only sort less well.
 
     A face with a missing vertex, or one that is not finite, gets the key ``2**64 - 1`` when ``keep_going``;
-    otherwise the first is returned at once as ``(code, face, vertex, n_bad)``. ``bounds`` (2, 3) takes the least and
-    greatest coordinates of the vertices that good faces use.
+    otherwise the first is returned at once as ``(code, face, vertex, n_bad)``. ``bounds`` (2, 3) takes the
+    least and greatest coordinates of the vertices that good faces use.
     """
     n_vertices = vertices.shape[0]
     top = np.empty(3, np.float64)
@@ -61,7 +61,9 @@ def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, ke
         i0 = np.int64(faces[face, 0])
         i1 = np.int64(faces[face, 1])
         i2 = np.int64(faces[face, 2])
-        missing = (i0 < 0) | (i1 < 0) | (i2 < 0) | (i0 >= n_vertices) | (i1 >= n_vertices) | (i2 >= n_vertices)
+        missing = (
+            (i0 < 0) | (i1 < 0) | (i2 < 0) | (i0 >= n_vertices) | (i1 >= n_vertices) | (i2 >= n_vertices)
+        )
         problem = 0
         if missing:
             problem = VERTEX_MISSING
@@ -178,11 +180,12 @@ def build_clusters(
 ):  # fmt: skip
     """Cut the sorted faces ``order[start:stop]`` into clusters and fill their arrays; return the numbers used.
 
-    ``step`` is the lattice step (0: none, vertices stay as they are) and ``widest`` the greatest extent of a cluster
-    whose vertices are stored as int32 steps; wider ones are stored as float64. Coordinates of clusters are
-    relative to ``origin``. Outputs are written from their beginning: ``face_ids`` (the faces' indices in the
-    file), ``corners`` (three local numbers per face), and per cluster the counts, ``wide_of``, ``centre_of`` (3),
-    ``half_of`` (3, half the box's size, rounded up), ``cone_of`` (4); ``narrow`` and ``wide`` take the vertices.
+    ``step`` is the lattice step (0: none, vertices stay as they are) and ``widest`` the greatest extent of a
+    cluster whose vertices are stored as int32 steps; wider ones are stored as float64. Coordinates of
+    clusters are relative to ``origin``. Outputs are written from their beginning: ``face_ids`` (the faces'
+    indices in the file), ``corners`` (three local numbers per face), and per cluster the counts, ``wide_of``,
+    ``centre_of`` (3), ``half_of`` (3, half the box's size, rounded up), ``cone_of`` (4); ``narrow`` and
+    ``wide`` take the vertices.
 
     Faces are turned so that their least vertex comes first: copies of one face then give the same bits
     whichever vertex the file begins with.

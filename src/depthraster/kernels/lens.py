@@ -1,12 +1,13 @@
 """The frame lens, one point at a time: plane to pixel, pixel to plane, and bounds on both.
 
-A lens is a vector of 16 float64: ``f, u0 = width/2 + cx, v0 = height/2 + cy, b1, b2, k1..k4, p1..p4``, the squared valid
-radius, and two unused. Plane coordinates are x = X/Z, y = Y/Z in the camera's frame (X right, Y down, Z forward);
-pixels have their origin at the image's outer top-left corner. Arrays of points are ``calibration.py``'s, grids of
-rays ``rays.py``'s.
+A lens is a vector of 16 float64: ``f, u0 = width/2 + cx, v0 = height/2 + cy, b1, b2, k1..k4, p1..p4``, the
+squared valid radius, and two unused. Plane coordinates are x = X/Z, y = Y/Z in the camera's frame (X right, Y
+down, Z forward); pixels have their origin at the image's outer top-left corner. Arrays of points are
+``calibration.py``'s, grids of rays ``rays.py``'s.
 
-The formula is that of Metashape's manual, appendix "Camera models", frame cameras; p3 and p4 as in its versions 1.2
-to 1.5. The commonest change is a new lens: three functions like those of ``frame`` and the same bounds.
+The formula is that of Metashape's manual, appendix "Camera models", frame cameras; p3 and p4 as in its
+versions 1.2 to 1.5. The commonest change is a new lens: three functions like those of ``frame`` and the same
+bounds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["project_frame", "project_frame_jacobian", "second_derivative_bound", "unproject_frame"]
+__all__ = [
+    "project_frame",
+    "project_frame_jacobian",
+    "project_points",
+    "second_derivative_bound",
+    "unproject_frame",
+    "unproject_pixels",
+]
 
 _NEWTON_STEPS = 30
 _RESIDUAL = 1e-9  # pixels; what `unproject_frame` promises
@@ -93,8 +101,9 @@ def _undistorted_radius(distorted, lens):
 def unproject_frame(u, v, lens):
     """Return the plane point (x, y) that the lens images at the pixel (u, v); (NaN, NaN) where there is none.
 
-    Newton's iteration, begun at the solution without tangential distortion and kept inside the valid domain; a
-    result counts only if it projects back to within 1e-9 pixel (or the rounding of u and v, where that is more).
+    Newton's iteration, begun at the solution without tangential distortion and kept inside the valid domain;
+    a result counts only if it projects back to within 1e-9 pixel (or the rounding of u and v, where that is
+    more).
     """
     yd = (v - lens[2]) / lens[0]
     xd = (u - lens[1] - yd * lens[4]) / (lens[0] + lens[3])
@@ -137,8 +146,8 @@ def unproject_frame(u, v, lens):
 def second_derivative_bound(lens, radius):
     """Bound the second derivatives of u and v along any direction, within ``radius`` of the axis (pixels per unit squared).
 
-    The vector field (x, y) r^2i has second derivatives of at most 2i (2i + 1) r^(2i - 1); the tangential terms, with
-    P = |p1| + |p2|, are at most 3 P r^2, their slopes 6 P r and their second derivatives 6 P.
+    The vector field (x, y) r^2i has second derivatives of at most 2i (2i + 1) r^(2i - 1); the tangential
+    terms, with P = |p1| + |p2|, are at most 3 P r^2, their slopes 6 P r and their second derivatives 6 P.
     """
     bound = 0.0
     r2 = radius * radius
@@ -156,3 +165,23 @@ def second_derivative_bound(lens, radius):
             fade += 15.0 * abs(lens[12]) * r2 * r2
         bound += 6.0 * tangential * fade
     return bound * max(abs(lens[0] + lens[3]) + abs(lens[4]), lens[0])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def project_points(points, lens, pixels):
+    """Project points (n, 3) to pixels (n, 2), NaN where not imaged."""
+    for i in range(points.shape[0]):
+        pixels[i, 0], pixels[i, 1] = np.nan, np.nan
+        if points[i, 2] > 0.0:
+            x, y = points[i, 0] / points[i, 2], points[i, 1] / points[i, 2]
+            if x * x + y * y <= lens[13]:
+                pixels[i, 0], pixels[i, 1] = project_frame(x, y, lens)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def unproject_pixels(pixels, lens, directions):
+    """Unproject pixels (n, 2) to directions (n, 3) with Z = 1, NaN where not imaged."""
+    for i in range(pixels.shape[0]):
+        x, y = unproject_frame(pixels[i, 0], pixels[i, 1], lens)
+        directions[i, 0], directions[i, 1] = x, y
+        directions[i, 2] = 1.0 if np.isfinite(x) else np.nan

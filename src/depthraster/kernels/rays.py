@@ -1,9 +1,9 @@
 """The rays of pixel centres: exact at the nodes of a coarse grid, interpolated between, exact where that is not enough.
 
-A ray is a point of the undistorted image plane in plane pixels, (f x, f y). Between nodes it is a cubic polynomial in each
-direction through the four nearest nodes; in each cell of the grid that polynomial is held against the exact ray in the
-middle, where it is worst, and cells that miss by more than 5e-7 pixel, or reach out of the lens' domain, are marked
-for Newton's iteration at every pixel. `fill_rays` lays the rays out in blocks, as ``blocks.py`` describes them.
+A ray is a point of the undistorted image plane in plane pixels, (f x, f y). Between nodes it is a cubic
+polynomial in each direction through the four nearest nodes; cells of the grid where the fourth differences of
+the nodes let it miss by more than 5e-7 pixel, or that reach out of the lens' domain, are marked for Newton's
+iteration at every pixel. `fill_rays` lays the rays out in blocks, as ``blocks.py`` describes them.
 
 The commonest change is another lens: nothing here depends on which, but for the call of ``unproject_frame``.
 """
@@ -67,22 +67,47 @@ def fill_nodes(lens, spacing, nodes, exact):
         for col in range(nodes.shape[1]):
             x, y = unproject_frame((col - 1.0) * spacing, (row - 1.0) * spacing, lens)
             nodes[row, col, 0], nodes[row, col, 1] = f * x, f * y
-    # Weights of the cubic through nodes at -1, 0, 1, 2, in the middle of its cell.
-    weights = (-0.0625, 0.5625, 0.5625, -0.0625)
     n_exact = 0
     for row in range(exact.shape[0]):
         for col in range(exact.shape[1]):
-            x, y = unproject_frame((col + 0.5) * spacing, (row + 0.5) * spacing, lens)
-            guess_x, guess_y = 0.0, 0.0
-            for i in range(4):
-                for j in range(4):
-                    weight = weights[i] * weights[j]
-                    guess_x += weight * nodes[row + i, col + j, 0]
-                    guess_y += weight * nodes[row + i, col + j, 1]
-            good = (abs(guess_x - f * x) <= _TOLERANCE) & (abs(guess_y - f * y) <= _TOLERANCE)
+            # The cubic misses by at most 9/16 / 4! of the fourth difference, which half again bounds from its
+            # neighbours.
+            error = 1.5 * (9.0 / 16.0 / 24.0) * _fourth_difference(nodes, row, col)
+            good = error <= _TOLERANCE  # False for NaN
             exact[row, col] = not good
             n_exact += not good
     return n_exact
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fourth_difference(nodes, row, col):
+    """Return the greatest fourth difference around a cell along u plus that along v; inf without five nodes in line."""
+    n_rows, n_cols = nodes.shape[0], nodes.shape[1]
+    if n_rows < 5 or n_cols < 5:
+        return np.inf
+    total = 0.0
+    for axis in range(2):
+        along_u, along_v = 0.0, 0.0
+        for start in range(max(col - 1, 0), min(col, n_cols - 5) + 1):
+            for line in range(row, row + 4):
+                along_u = max(along_u, abs(
+                    nodes[line, start, axis] - 4.0 * nodes[line, start + 1, axis] + 6.0 * nodes[line, start + 2, axis]
+                    - 4.0 * nodes[line, start + 3, axis] + nodes[line, start + 4, axis]
+                ))  # fmt: skip
+        for start in range(max(row - 1, 0), min(row, n_rows - 5) + 1):
+            for line in range(col, col + 4):
+                along_v = max(along_v, abs(
+                    nodes[start, line, axis] - 4.0 * nodes[start + 1, line, axis] + 6.0 * nodes[start + 2, line, axis]
+                    - 4.0 * nodes[start + 3, line, axis] + nodes[start + 4, line, axis]
+                ))  # fmt: skip
+        if not along_u + along_v <= np.inf:
+            return np.inf
+        total = max(total, along_u + along_v)
+    for i in range(4):
+        for j in range(4):
+            if not np.isfinite(nodes[row + i, col + j, 0]):
+                return np.inf
+    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -125,7 +150,9 @@ def _block_by_cubics(left, spacing, lanes, middle, block, ref):
     right, low, last = BLOCK_WIDTH - 1, _N - BLOCK_WIDTH, _N - 1
     ref[0], ref[1] = x0, y0
     ref[2] = 1.01 * max(max(abs(block[0]), abs(block[right])), max(abs(block[low]), abs(block[last])))
-    ref[3] = 1.01 * max(max(abs(block[_N]), abs(block[_N + right])), max(abs(block[_N + low]), abs(block[_N + last])))
+    ref[3] = 1.01 * max(
+        max(abs(block[_N]), abs(block[_N + right])), max(abs(block[_N + low]), abs(block[_N + last]))
+    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -154,15 +181,15 @@ def _block_by_iteration(lens, u0, v0, block, ref):
 def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, refs):
     """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
 
-    ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that the lens
-    does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray in plane pixels and the
-    greatest |dx| and |dy|. A pixel's ray depends only on its place in the image.
+    ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that
+    the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray
+    in plane pixels and the greatest |dx| and |dy|. A pixel's ray depends only on its place in the image.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
-    # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from the
-    # block's left edge: one value per pixel, so that the loop over pixels vectorizes.
+    # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from
+    # the block's left edge: one value per pixel, so that the loop over pixels vectorizes.
     lanes = np.empty(9 * _N)
     for i in range(_N):
         lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
@@ -175,11 +202,15 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
                 block_row = cell_row * down + sub_row
                 if not by_iteration:
                     for i in range(BLOCK_HEIGHT):
-                        _cubics_of_row(nodes, node_row, node_col, (sub_row * BLOCK_HEIGHT + i + 0.5) / spacing, middle)
+                        _cubics_of_row(
+                            nodes, node_row, node_col, (sub_row * BLOCK_HEIGHT + i + 0.5) / spacing, middle
+                        )
                         for k in range(8):
                             for j in range(BLOCK_WIDTH):
                                 lanes[k * _N + i * BLOCK_WIDTH + j] = middle[k]
-                    _cubics_of_row(nodes, node_row, node_col, (sub_row + 0.5) * BLOCK_HEIGHT / spacing, middle)
+                    _cubics_of_row(
+                        nodes, node_row, node_col, (sub_row + 0.5) * BLOCK_HEIGHT / spacing, middle
+                    )
                 for sub_col in range(min(across, blocks_across - cell_col * across)):
                     block_col = cell_col * across + sub_col
                     index = block_row * blocks_across + block_col
@@ -189,7 +220,14 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
                             blocks[index], refs[index],
                         )  # fmt: skip
                     else:
-                        _block_by_cubics(sub_col * BLOCK_WIDTH / spacing, spacing, lanes, middle, blocks[index], refs[index])
+                        _block_by_cubics(
+                            sub_col * BLOCK_WIDTH / spacing,
+                            spacing,
+                            lanes,
+                            middle,
+                            blocks[index],
+                            refs[index],
+                        )
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
         for col in range(n_cols, blocks_across * BLOCK_WIDTH):

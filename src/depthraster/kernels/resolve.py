@@ -23,9 +23,9 @@ def resolve_tile(
 ):  # fmt: skip
     """Write the tile of n_rows x n_cols pixels at (row0, col0) into the images.
 
-    ``image`` (H, W, 1 or 2) takes Z (or the Euclidean length of the ray, with ``as_range``) and, with two channels, alpha;
-    ``ranges`` (H, W) takes the length and ``face_index`` (H, W) the index, -1 where no face is; either may have no
-    elements and is then left alone. ``background`` stands where no face is.
+    ``image`` (H, W, 1 or 2) takes Z (or the Euclidean length of the ray, with ``as_range``) and, with two
+    channels, alpha; ``ranges`` (H, W) takes the length and ``face_index`` (H, W) the index, -1 where no face
+    is; either may have no elements and is then left alone. ``background`` stands where no face is.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     with_alpha = image.shape[2] == 2

@@ -1,7 +1,7 @@
 """Which clusters a view can see, and in which tiles: bounds of the tiles, then bins of clusters.
 
-Everything is conservative: a cluster that is left out has no pixel in the tile, a cluster that is kept may have
-none either. What pixels it really covers is ``tiles.py``'s business.
+Everything is conservative: a cluster that is left out has no pixel in the tile, a cluster that is kept may
+have none either. What pixels it really covers is ``tiles.py``'s business.
 
 Coordinates are plane pixels: x = f X / Z and y = f Y / Z of the undistorted image plane, Z the camera's axis.
 The commonest change is a new reason to skip a cluster: add it to `cluster_tiles` beside the others.
@@ -19,10 +19,11 @@ __all__ = ["bin_clusters", "cluster_tiles", "tile_bounds"]
 def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
     """Bound each tile's rays by a rectangle of plane pixels: ``bounds[tile_row, tile_col] = x0, x1, y0, y1``.
 
-    ``nodes`` (rows, cols, 2) and ``spacing`` are those of ``rays.RayGrid``; ``tile`` is a multiple of the spacing. The lens
-    map is one-to-one inside its domain, so the border of a rectangle of nodes that encloses the tile bounds the
-    tile's rays; what the border may bulge between nodes, an eighth of the second difference, is added twice over.
-    Where a node is not imaged, the domain's own bound ``limit`` is taken instead.
+    ``nodes`` (rows, cols, 2) and ``spacing`` are those of ``rays.RayGrid``; ``tile`` is a multiple of the
+    spacing. The lens map is one-to-one inside its domain, so the border of a rectangle of nodes that encloses
+    the tile bounds the tile's rays; what the border may bulge between nodes, an eighth of the second
+    difference, is added twice over. Where a node is not imaged, the domain's own bound ``limit`` is taken
+    instead.
     """
     n_rows, n_cols = bounds.shape[0], bounds.shape[1]
     for tile_row in range(n_rows):
@@ -40,9 +41,13 @@ def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
                         whole &= np.isfinite(here)
                         least, most = min(least, here), max(most, here)
                         if row > first_row and row < last_row:
-                            bulge = max(bulge, abs(nodes[row - 1, col, axis] - 2.0 * here + nodes[row + 1, col, axis]))
+                            bulge = max(
+                                bulge, abs(nodes[row - 1, col, axis] - 2.0 * here + nodes[row + 1, col, axis])
+                            )
                         if col > first_col and col < last_col:
-                            bulge = max(bulge, abs(nodes[row, col - 1, axis] - 2.0 * here + nodes[row, col + 1, axis]))
+                            bulge = max(
+                                bulge, abs(nodes[row, col - 1, axis] - 2.0 * here + nodes[row, col + 1, axis])
+                            )
                 bounds[tile_row, tile_col, 2 * axis] = least - 0.25 * bulge - 0.01
                 bounds[tile_row, tile_col, 2 * axis + 1] = most + 0.25 * bulge + 0.01
             if not whole:
@@ -54,8 +59,8 @@ def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
 def _cone_faces_away(cone, half, cx, cy, cz):
     """Whether no face of a cluster is turned towards the camera at (cx, cy, cz) from the cluster's centre.
 
-    For every point p of the cluster and normal n of its cone, dot(n, C - p) <= |d| cos(angle) + radius, with d
-    the way from the centre to the camera and the angle the least one between d and the cone.
+    For every point p of the cluster and normal n of its cone, dot(n, C - p) <= |d| cos(angle) + radius, with
+    d the way from the centre to the camera and the angle the least one between d and the cone.
     """
     if cone[3] < -1.0:
         return False
@@ -83,9 +88,10 @@ def cluster_tiles(
 ):  # fmt: skip
     """Find the tiles that clusters ``start .. stop`` may touch: ``ranges[c] = row0, row1, col0, col1`` (inclusive).
 
-    ``view`` (3, 4) maps points relative to the scene's origin to (f X, f Y, Z); ``camera`` (3) is the camera's centre in
-    those coordinates. ``column_lo`` and ``column_hi`` are the least and greatest x of each column of tiles,
-    made monotonic; ``row_*`` likewise. ``counts`` (tiles + 1) is increased for each cluster and tile, at tile + 1.
+    ``view`` (3, 4) maps points relative to the scene's origin to (f X, f Y, Z); ``camera`` (3) is the
+    camera's centre in those coordinates. ``column_lo`` and ``column_hi`` are the least and greatest x of each
+    column of tiles, made monotonic; ``row_*`` likewise. ``counts`` (tiles + 1) is increased for each cluster
+    and tile, at tile + 1.
     """
     n_cols = column_lo.shape[0]
     n_rows = row_lo.shape[0]

@@ -1,22 +1,24 @@
 """The tile loop: vertices, faces, coverage and depth of one square of the image, on one thread.
 
-A tile is made of blocks of ``BLOCK_WIDTH`` x ``BLOCK_HEIGHT`` pixels. A block keeps its pixels' rays and the nearest
-1/Z so far in one row ``dx[N] dy[N] w[N]`` of float32 (w = +inf where the lens images nothing: no face is
-nearer than that), with dx and dy counted from the block's float64 reference ray. In that form each face's three edge
-functions and its 1/Z are linear in (dx, dy), whatever the lens, and the loop over the N pixels vectorizes.
-``rays.py`` fills the blocks, ``select.py`` says which clusters concern a tile, ``resolve.py`` reads the result.
+A tile is made of blocks of ``BLOCK_WIDTH`` x ``BLOCK_HEIGHT`` pixels. A block keeps its pixels' rays and the
+nearest 1/Z so far in one row ``dx[N] dy[N] w[N]`` of float32 (w = +inf where the lens images nothing: no face
+is nearer than that), with dx and dy counted from the block's float64 reference ray. In that form each face's
+three edge functions and its 1/Z are linear in (dx, dy), whatever the lens, and the loop over the N pixels
+vectorizes. ``rays.py`` fills the blocks, ``select.py`` says which clusters concern a tile, ``resolve.py``
+reads the result.
 
 Why no pixel is lost between two faces: edges and 1/Z are planes A x + B y + D of float64, accurate to about
-1e-12 pixel; rounding to float32 inside a block moves an edge by less than `_EDGE_ROUNDING` times
-(|A| + |B|) times the block's half size, about 2e-6 pixel, and exactly that is added to D. So a pixel inside the
-exact face is inside the rounded one. What a pixel 2e-6 pixel outside could extrapolate is cut to the face's own
+1e-12 pixel; rounding to float32 inside a block moves an edge by less than `_EDGE_ROUNDING` times (|A| + |B|)
+times the block's half size, about 2e-6 pixel, and exactly that is added to D. So a pixel inside the exact
+face is inside the rounded one. What a pixel 2e-6 pixel outside could extrapolate is cut to the face's own
 range of 1/Z.
 
 The commonest change is a new way for a face to be seen: add a branch in `draw_clusters` that makes a
 plane record, and let `_draw_face` draw it.
 
-Edge functions after Pineda, "A Parallel Algorithm for Polygon Rasterization" (SIGGRAPH 1988); faces that reach behind
-the camera after Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates" (1997).
+Edge functions after Pineda, "A Parallel Algorithm for Polygon Rasterization" (SIGGRAPH 1988); faces that
+reach behind the camera after Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates"
+(1997).
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ from depthraster.kernels.lens import project_frame
 
 __all__ = ["draw_clusters"]
 
-# Sum of the roundings of A, B, distances, thresholds, products and sums in float32, each 2**-24, at most 7 of them
-# on the same term; 10 leaves room.
+# Sum of the roundings of A, B, distances, thresholds, products and sums in float32, each 2**-24, at most 7 of
+# them on the same term; 10 leaves room.
 _EDGE_ROUNDING = 10.0 * 2.0**-24
 
 _N = BLOCK_PIXELS
@@ -49,8 +51,9 @@ _SMALL = 32.0 * 32.0
 def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb, wc, w_least, w_most):
     """Take a face's 1/Z into the block's pixels where it is inside all three edges and nearer than what is there.
 
-    (x, y) is the block's reference ray, counted from the point where the edges' sums A dx + B dy are compared with t
-    and where 1/Z is wc. With ``names`` not None the face's index goes beside it; of equal depths the smaller stays.
+    (x, y) is the block's reference ray, counted from the point where the edges' sums A dx + B dy are compared
+    with t and where 1/Z is wc. With ``names`` not None the face's index goes beside it; of equal depths the
+    smaller stays.
     """
     for i in range(_N):
         dx = block[i] + x
@@ -76,7 +79,8 @@ def _draw_large(
 ):  # fmt: skip
     """Draw a face of any size, given as float64 planes, into the blocks of pixels row0..row1, col0..col1.
 
-    The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block only.
+    The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block
+    only.
     """
     zero = np.float32(0.0)
     fa0, fb0 = np.float32(a0), np.float32(b0)
@@ -153,8 +157,9 @@ def _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
 def _make_small(n, rx, ry, staged, planes):
     """Turn n staged small faces, all in front of the camera, into planes around their vertex a.
 
-    ``staged`` holds rows of ``MAX_FACES``: x, y, 1/Z of the vertices a, b, c, and twice the signed area. ``planes`` takes
-    such rows of float32: A, B and the threshold of the edges ab, bc, ca, slopes and value at a of 1/Z, and its bounds.
+    ``staged`` holds rows of ``MAX_FACES``: x, y, 1/Z of the vertices a, b, c, and twice the signed area.
+    ``planes`` takes such rows of float32: A, B and the threshold of the edges ab, bc, ca, slopes and value at
+    a of 1/Z, and its bounds.
     """
     for i in range(((n + _LANES - 1) // _LANES) * _LANES):
         ax, ay, aw = staged[i], staged[_F + i], staged[2 * _F + i]
@@ -221,7 +226,8 @@ def _draw_homogeneous(
     ax, ay = placed[a], placed[_V + a]
     bx, by = placed[b], placed[_V + b]
     cx, cy = placed[c], placed[_V + c]
-    # b x c, c x a, a x b, each from a vertex and an edge: the products of nearly parallel vertices would cancel.
+    # b x c, c x a, a x b, each from a vertex and an edge: the products of nearly parallel vertices would
+    # cancel.
     ux, uy, uz = cx - bx, cy - by, cz - bz
     a0, b0, d0 = by * uz - bz * uy, bz * ux - bx * uz, bx * uy - by * ux
     ux, uy, uz = ax - cx, ay - cy, az - cz
@@ -232,7 +238,9 @@ def _draw_homogeneous(
     if volume == 0.0 or not np.isfinite(volume) or (cull and volume > 0.0):
         return
     wa, wb, wd = (a0 + a1 + a2) / volume, (b0 + b1 + b2) / volume, (d0 + d1 + d2) / volume
-    scale = max(max(abs(a0) + abs(b0), abs(a1) + abs(b1)), max(abs(a2) + abs(b2), abs(d0) + abs(d1) + abs(d2)))
+    scale = max(
+        max(abs(a0) + abs(b0), abs(a1) + abs(b1)), max(abs(a2) + abs(b2), abs(d0) + abs(d1) + abs(d2))
+    )
     scale = (1.0 if volume > 0.0 else -1.0) / scale
     a0, b0, d0, a1, b1, d1, a2, b2, d2 = (
         a0 * scale, b0 * scale, d0 * scale, a1 * scale, b1 * scale, d1 * scale, a2 * scale, b2 * scale, d2 * scale
@@ -259,9 +267,10 @@ def _draw_homogeneous(
 def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, placed):
     """Transform and project the n vertices of a cluster.
 
-    ``offsets[first:]`` holds x[n] y[n] z[n] in steps from the cluster's centre (cx, cy, cz). ``placed`` takes, in rows of
-    ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in u where the vertex is behind
-    the camera or farther from the axis than ``guard`` (squared, plane pixels), where u and v mean nothing.
+    ``offsets[first:]`` holds x[n] y[n] z[n] in steps from the cluster's centre (cx, cy, cz). ``placed``
+    takes, in rows of ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in
+    u where the vertex is behind the camera or farther from the axis than ``guard`` (squared, plane pixels),
+    where u and v mean nothing.
     """
     inverse_f = 1.0 / lens[0]
     a0, a1, a2 = view[0, 0] * step, view[0, 1] * step, view[0, 2] * step
@@ -301,10 +310,11 @@ def draw_clusters(
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
-    ``scene`` is the tuple of arrays of ``scene.py``. ``view`` (3, 4) maps points relative to the scene's origin to
-    (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which ``bulge`` holds: an edge
-    of squared length L2 leaves its chord in the image by at most ``bulge * L2`` pixels. ``bounds`` (x0, x1, y0, y1)
-    encloses the tile's rays. ``names`` is None or an int32 array (blocks, N) that takes face indices.
+    ``scene`` is the tuple of arrays of ``scene.py``. ``view`` (3, 4) maps points relative to the scene's
+    origin to (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which
+    ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most ``bulge * L2``
+    pixels. ``bounds`` (x0, x1, y0, y1) encloses the tile's rays. ``names`` is None or an int32 array (blocks,
+    N) that takes face indices.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     rx, ry = 0.0, 0.0
@@ -325,7 +335,9 @@ def draw_clusters(
         if scene.is_wide[cluster]:
             _place_vertices(scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, placed)
         else:
-            _place_vertices(scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, placed)
+            _place_vertices(
+                scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, placed
+            )
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
@@ -333,7 +345,7 @@ def draw_clusters(
         for face in range(end_face - first_face):
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
             au, bu, cu = us[a], us[b], us[c]
-            if not (au + bu + cu == au + bu + cu):
+            if np.isnan(au + bu + cu):
                 _draw_homogeneous(
                     blocks, refs, names, face_ids[face], 0, n_rows - 1, 0, n_cols - 1, blocks_across, rx, ry,
                     bounds, cull, placed, a, b, c,
@@ -354,7 +366,10 @@ def draw_clusters(
             last_row = np.floor(min(max(av, max(bv, cv)) + pad - v0, v_last))
             # Edge-on, turned away, or between pixel centres.
             if not (
-                (abs(area) > 1e-40) & ((area < 0.0) | (not cull)) & (first_col <= last_col) & (first_row <= last_row)
+                (abs(area) > 1e-40)
+                & ((area < 0.0) | (not cull))
+                & (first_col <= last_col)
+                & (first_row <= last_row)
             ):
                 continue
             aw, bw, cw = ws[a], ws[b], ws[c]

@@ -1,0 +1,88 @@
+"""The grid of rays: interpolated or not, each pixel's ray is the exact one, whatever tile it is computed in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import cameras
+import depthraster as dr
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.rays import fill_rays, ray_grid
+
+N = BLOCK_PIXELS
+REAL_FOLDING = dr.Calibration(
+    3456, 2304, 8682.2, cx=50.3, cy=-15.5, k1=-0.102, k2=-0.114, k3=-6.33, p1=1.8e-3, p2=9.7e-4
+)
+
+
+def rays_of(calibration, row0, col0, n_rows, n_cols):
+    """Rays (n_rows, n_cols, 2) in plane pixels, what is imaged, and the references, by the kernel."""
+    lens = calibration.lens_params()
+    grid = ray_grid(lens, calibration.width, calibration.height)
+    down, across = -(-n_rows // BLOCK_HEIGHT), -(-n_cols // BLOCK_WIDTH)
+    blocks = np.full((down * across, 3 * N), 7, np.float32)
+    refs = np.full((down * across, 4), np.nan)
+    fill_rays(grid.nodes, grid.exact, grid.spacing, lens, row0, col0, n_rows, n_cols, blocks, refs)
+    assert np.isfinite(refs).all()
+    parts = blocks.reshape(down, across, 3, BLOCK_HEIGHT, BLOCK_WIDTH)
+    assert (np.abs(parts[:, :, 0]).max(axis=(2, 3)) <= refs[:, 2].reshape(down, across) * (1 + 1e-6)).all()
+    assert (np.abs(parts[:, :, 1]).max(axis=(2, 3)) <= refs[:, 3].reshape(down, across) * (1 + 1e-6)).all()
+    offsets = parts[:, :, :2].astype(float) + refs[:, :2].reshape(down, across, 2, 1, 1)
+    whole = offsets.transpose(0, 3, 1, 4, 2).reshape(down * BLOCK_HEIGHT, across * BLOCK_WIDTH, 2)
+    w = parts[:, :, 2].transpose(0, 2, 1, 3).reshape(down * BLOCK_HEIGHT, across * BLOCK_WIDTH)
+    assert np.isin(w, [0, np.inf]).all()
+    assert (w[n_rows:] == np.inf).all()
+    assert (w[:, n_cols:] == np.inf).all()
+    return whole[:n_rows, :n_cols], w[:n_rows, :n_cols] == 0, grid
+
+
+def check(calibration, row0, col0, n_rows, n_cols):
+    rays, imaged, grid = rays_of(calibration, row0, col0, n_rows, n_cols)
+    u, v = np.arange(col0, col0 + n_cols) + 0.5, np.arange(row0, row0 + n_rows) + 0.5
+    pixels = np.stack(np.meshgrid(u, v), axis=-1)
+    exact = calibration.unproject(pixels)[..., :2] * calibration.f
+    np.testing.assert_array_equal(imaged, np.isfinite(exact).all(axis=-1))
+    if imaged.any():
+        # Near a fold one pixel is many plane pixels, of which float32 keeps seven digits.
+        stretch = np.abs(np.gradient(exact, axis=1)).max() if n_cols > 1 and imaged.all() else 1.0
+        back = calibration.project(
+            np.concatenate([rays, np.full((*imaged.shape, 1), calibration.f)], axis=-1)
+        )
+        assert np.nanmax(np.abs(back - pixels)[imaged]) <= 2e-6
+        if imaged.all():
+            assert np.abs(rays - exact).max() <= 2e-6 * max(stretch, 1.0)
+    return grid
+
+
+@pytest.mark.parametrize("lens", sorted(cameras.LENSES))
+@pytest.mark.parametrize("size", [(6000, 4000), (640, 480), (37, 21)])
+def test_rays_are_exact(lens, size):
+    calibration = cameras.calibration(lens, *size)
+    for row0, col0 in [(0, 0), (size[1] // 2 // 256 * 256, size[0] // 256 * 256)]:
+        check(calibration, row0, col0, min(256, size[1] - row0), min(256, size[0] - col0))
+
+
+@given(cameras.CALIBRATIONS)
+def test_rays_of_any_lens_are_exact(calibration):
+    check(calibration, 0, 0, calibration.height, calibration.width)
+
+
+def test_rays_of_a_real_folding_lens():
+    grid = check(REAL_FOLDING, 1024, 3328, 256, 128)
+    assert grid.exact.mean() < 0.02  # it is interpolated, not iterated
+
+
+def test_survey_lens_is_interpolated_everywhere():
+    calibration = cameras.calibration("survey", 6000, 4000)
+    grid = ray_grid(calibration.lens_params(), 6000, 4000)
+    assert grid.spacing >= 16
+    assert not grid.exact.any()
+
+
+def test_a_pixels_ray_does_not_depend_on_the_tile():
+    calibration = cameras.calibration("survey", 700, 500)
+    whole, _, _ = rays_of(calibration, 0, 0, 500, 700)
+    part, _, _ = rays_of(calibration, 256, 512, 244, 188)
+    np.testing.assert_array_equal(whole[256:, 512:], part)
