@@ -46,7 +46,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         )
     if target.exists() and not target.is_file():  # moving a file over a device would destroy it
         raise OSError(
-            errno.EINVAL, "this is no regular file; one is to be written there: choose another name", str(path)
+            errno.EINVAL,
+            "this is no regular file; one is to be written there: choose another name",
+            str(path),
         )
     temporary = target.parent / f".{secrets.token_hex(8)}{target.suffix}"
     try:

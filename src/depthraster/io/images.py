@@ -55,7 +55,9 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
     array = np.asarray(image)
     suffix = Path(path).suffix.lower()
     if array.ndim not in (2, 3) or array.size == 0:
-        raise ValueError(f"the image has the shape {array.shape}; (H, W) or (H, W, C) without zeros is needed: reshape it")
+        raise ValueError(
+            f"the image has the shape {array.shape}; (H, W) or (H, W, C) without zeros is needed: reshape it"
+        )
     if suffix == ".npy":
         with written_whole(path) as temporary:
             np.save(temporary, array, allow_pickle=False)
@@ -68,7 +70,9 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
         with written_whole(path) as temporary:
             _write_tiff(temporary, np.ascontiguousarray(array, dtype=np.float32))
     else:
-        raise ValueError(f"{os.fspath(path)!r} ends in {suffix!r}; .tif, .tiff or .npy is needed: choose another name")
+        raise ValueError(
+            f"{os.fspath(path)!r} ends in {suffix!r}; .tif, .tiff or .npy is needed: choose another name"
+        )
 
 
 def _write_tiff(path: Path, image: npt.NDArray[np.float32]) -> None:
@@ -128,7 +132,9 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
         # Mapped first: a header that promises more than the file holds is found before memory is taken for it.
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except (ValueError, EOFError) as error:
-        raise FormatError(f"{path}: not read as a NumPy file ({error}); an array saved with numpy.save is needed") from None
+        raise FormatError(
+            f"{path}: not read as a NumPy file ({error}); an array saved with numpy.save is needed"
+        ) from None
 
 
 def _read_tiff(path: Path) -> npt.NDArray[Any]:
@@ -136,10 +142,13 @@ def _read_tiff(path: Path) -> npt.NDArray[Any]:
 
     try:
         with tifffile.TiffFile(path) as tif:
-            full = [page for page in tif.pages if not page.is_reduced]
-            if len(full) != 1:
-                raise FormatError(f"{path}: there are {len(full)} images in the file; one is needed: split the file")
-            page = full[0]
+            # A series is an image with its smaller versions, if any.
+            if len(tif.series) != 1 or len(tif.series[0].pages) != 1:
+                count = sum(len(series.pages) for series in tif.series)
+                raise FormatError(
+                    f"{path}: there are {count} images in the file; one is needed: split the file"
+                )
+            page = tif.series[0].keyframe
             if page.nbytes > _MOST_PER_BYTE * path.stat().st_size:
                 raise FormatError(
                     f"{path}: {page.nbytes} bytes of pixels are promised by {path.stat().st_size} bytes of file; a whole "
@@ -149,10 +158,14 @@ def _read_tiff(path: Path) -> npt.NDArray[Any]:
     except (OSError, MemoryError, FormatError):
         raise
     except Exception as error:  # tifffile and the decoders raise many kinds
-        raise FormatError(f"{path}: not read as a TIFF ({error}); a float TIFF is needed: write it again") from error
+        raise FormatError(
+            f"{path}: not read as a TIFF ({error}); a float TIFF is needed: write it again"
+        ) from error
 
 
-def save_preview(path: str | os.PathLike[str], depth: npt.ArrayLike, seen: npt.ArrayLike | None = None) -> None:
+def save_preview(
+    path: str | os.PathLike[str], depth: npt.ArrayLike, seen: npt.ArrayLike | None = None
+) -> None:
     """Write a picture of a depth image for the eye: an 8-bit grey PNG of the same size, near bright, far dark.
 
     Black, 0, is background only; depths are 1 ... 255, linear in depth from the 99th percentile of those seen (and
@@ -178,7 +191,9 @@ def save_preview(path: str | os.PathLike[str], depth: npt.ArrayLike, seen: npt.A
 
     values = np.asarray(depth)
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"the depth has the shape {values.shape}; (H, W) is needed: take one channel, image[..., 0]")
+        raise ValueError(
+            f"the depth has the shape {values.shape}; (H, W) is needed: take one channel, image[..., 0]"
+        )
     mask = np.isfinite(values) if seen is None else np.isfinite(values) & np.asarray(seen, dtype=bool)
     if seen is None:
         mask &= values != 0
@@ -189,7 +204,9 @@ def save_preview(path: str | os.PathLike[str], depth: npt.ArrayLike, seen: npt.A
             rows = slice(start, start + _ROWS)
             away = far - np.where(mask[rows], values[rows], far)
             nearness = away / (far - near) if far > near else np.full_like(away, 0.5)
-            grey[rows] = np.where(mask[rows], 1.5 + 254 * np.clip(nearness, 0, 1), 0)  # + 0.5: rounded, not cut
+            grey[rows] = np.where(
+                mask[rows], 1.5 + 254 * np.clip(nearness, 0, 1), 0
+            )  # + 0.5: rounded, not cut
     with written_whole(path) as temporary:
         # Level 1 is several times faster than the default and 10-20 % larger.
         Image.fromarray(grey).save(temporary, format="PNG", compress_level=1)
