@@ -109,9 +109,10 @@ def _chunk_elements(root: Element, path: Path) -> list[Element]:
         )
     if root.tag == "calibration":
         raise FormatError(f"{path}: this is the calibration of one lens; a cameras file is needed: {_EXPORT}")
-    if root.tag == "document" and root.get("path") is not None:
-        raise FormatError(f"{path}: this is a Metashape project; a cameras file is needed: {_EXPORT}")
     chunks = root.findall("chunk") or root.findall("chunks/chunk")
+    # A project's files name others where their content is.
+    if root.tag == "document" and any(element.get("path") is not None for element in (root, *chunks)):
+        raise FormatError(f"{path}: this is a Metashape project; a cameras file is needed: {_EXPORT}")
     if root.tag != "document" or not chunks:
         raise FormatError(
             f"{path}: the XML is a <{root.tag}> without <chunk>; <document> with <chunk> is needed: {_EXPORT}"
@@ -125,13 +126,13 @@ def _chosen(chunks: Sequence[Element], chunk: str | int | None, path: Path) -> E
     labels = [element.get("label", "") for element in chunks]
     if chunk is None:
         raise FormatError(
-            f"{path}: there are {len(chunks)} chunks, {_listed(labels)}; one is needed: say which one with chunk=, or "
+            f"{path}: there are {len(chunks)} chunks, {_listed(labels, 20)}; one is needed: say which one with chunk=, or "
             "export each to its own file"
         )
     positions = [k for k, label in enumerate(labels) if chunk in (k, label) and not isinstance(chunk, bool)]
     if len(positions) != 1:
         raise ValueError(
-            f"{path}: {len(positions)} chunks are chunk={chunk!r}; one of {_listed(labels)} is needed: give a label, or "
+            f"{path}: {len(positions)} chunks are chunk={chunk!r}; one of {_listed(labels, 20)} is needed: give a label, or "
             f"a position 0 ... {len(chunks) - 1}"
         )
     return chunks[positions[0]]
@@ -154,12 +155,14 @@ def chunk_from_element(element: Element, source: str) -> Chunk:
         cameras=tuple(_with_rigs(cameras, sensors, transform, notes)),
         sensors=tuple(sensors.values()),
         transform=transform,
-        region=_region(element, source),
+        region=_region(element, active, source),
         crs=crs or None,
     )
     _note_cameras(chunk, active, notes)
     for message, names in notes.items():
-        warnings.warn(f"{source}: {message.format(names=_listed(names))}", UserWarning, stacklevel=3)
+        # replace, not format: a message may hold text from the file.
+        text = message.replace("{names}", _listed(names))
+        warnings.warn(f"{source}: {text}", UserWarning, stacklevel=3)
     return chunk
 
 
@@ -201,10 +204,11 @@ def _similarity(element: Element | None, where: str) -> npt.NDArray[np.float64] 
     return _checked(matrix, where)
 
 
-def _region(element: Element, source: str) -> Region | None:
+def _region(element: Element, active: int | None, source: str) -> Region | None:
+    """Return the chunk's region, or the active component's where only that has one."""
     region = element.find("region")
     if region is None:
-        region = element.find("components/component/region")
+        region = element.find(f"components/component[@id='{active}']/region")
     if region is None:
         return None
     where = f"{source}: <region>"
@@ -264,12 +268,15 @@ def _sensor(element: Element, source: str, notes: dict[str, list[str]]) -> Senso
         calibration = _calibration(chosen, size, where)
         if calibration is not None:
             return replace(sensor, calibration=calibration)
+        _note(
+            notes, "the calibration of sensor {names} has no focal length or no image size: not used", label
+        )
     if sensor.focal_length and sensor.pixel_size and size:
         f = sensor.focal_length / sensor.pixel_size[1]
         b1 = sensor.focal_length / sensor.pixel_size[0] - f
         _note(
             notes,
-            "sensor {names} has no calibration: its nominal focal length is used, without distortion",
+            "sensor {names} has no usable calibration: its nominal focal length is used, without distortion",
             label,
         )
         return replace(sensor, calibration=_made(where, width=size[0], height=size[1], f=f, b1=b1))
@@ -402,12 +409,11 @@ def _with_rigs(
     placed = []
     for camera in cameras:
         master = by_id.get(camera.master_id) if camera.master_id is not None else None
-        if camera.aligned or master is None or master.transform is None or master is camera:
+        offset = sensors[camera.sensor_id].master_from_sensor if camera.sensor_id is not None else None
+        if camera.aligned or master is None or master.transform is None or offset is None:
             placed.append(camera)
             continue
-        offset = sensors[camera.sensor_id].master_from_sensor if camera.sensor_id is not None else None
-        transform = master.transform if offset is None else master.transform @ offset
-        if offset is not None and offset[:3, 3].any() and world_from_chunk is not None:
+        if offset[:3, 3].any() and world_from_chunk is not None:
             scale = float(np.cbrt(np.linalg.det(world_from_chunk[:3, :3])))
             if not math.isclose(scale, 1.0, rel_tol=1e-6):
                 _note(
@@ -416,7 +422,7 @@ def _with_rigs(
                     "chunk's scale is not 1: check one of its images",
                     camera.label,
                 )
-        placed.append(replace(camera, transform=transform, component_id=master.component_id))
+        placed.append(replace(camera, transform=master.transform @ offset, component_id=master.component_id))
     return placed
 
 
@@ -435,9 +441,9 @@ def _note(notes: dict[str, list[str]], message: str, name: str) -> None:
     notes.setdefault(message, []).append(name)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(repr(name) for name in names[:_NAMED]) + more
+def _listed(names: Sequence[str], most: int = _NAMED) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
 
 
 def _unfit(where: str, found: str, needed: str) -> FormatError:
