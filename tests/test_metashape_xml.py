@@ -1,0 +1,615 @@
+"""Cameras files: what is read, what is refused and in which words; real files against what Metashape itself measured."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import depthraster as dr
+from depthraster.io.metashape_xml import chunk_from_element, load_chunk
+
+ADJUSTED = (
+    '<calibration type="frame" class="adjusted"><resolution width="80" height="60"/>'
+    "<f>70</f><cx>1.5</cx><k1>-0.1</k1></calibration>"
+)
+SENSOR = f'<sensor id="0" label="lens" type="frame"><resolution width="80" height="60"/>{ADJUSTED}</sensor>'
+POSE = "1 0 0 1 0 -1 0 2 0 0 -1 3 0 0 0 1"
+TURN = "0 -1 0 1 0 0 0 0 1"
+CAMERA = f'<camera id="0" sensor_id="0" label="a"><transform>{POSE}</transform></camera>'
+
+
+def chunk_text(sensors: str = SENSOR, cameras: str = CAMERA, more: str = "", label: str = "C") -> str:
+    return (
+        f'<chunk label="{label}"><sensors>{sensors}</sensors>{more}<cameras>{cameras}</cameras>'
+        "<reference>LOCAL_CS[]</reference></chunk>"
+    )
+
+
+def document(*chunks: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<document version="2.0.0">{"".join(chunks)}</document>\n'
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a chunk from its parts, or a whole text, through a file."""
+
+    def read(text: str | bytes | None = None, chunk: str | int | None = None, **parts: str) -> dr.Chunk:
+        if text is None:
+            text = document(chunk_text(**parts))
+        path = tmp_path / "cameras.xml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_chunk(path, chunk)
+
+    return read
+
+
+def sensor_text(inside: str, **attributes: Any) -> str:
+    names = "".join(
+        f' {k}="{v}"' for k, v in ({"id": 0, "label": "lens", "type": "frame"} | attributes).items()
+    )
+    return f"<sensor{names}>{inside}</sensor>"
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_reads_a_plain_file(read):
+    chunk = read()
+    (camera,) = chunk.cameras
+    assert (chunk.label, chunk.crs, camera.label, camera.id, camera.sensor_id) == (
+        "C",
+        "LOCAL_CS[]",
+        "a",
+        0,
+        0,
+    )
+    assert camera.enabled and camera.aligned
+    assert camera.calibration == dr.Calibration(80, 60, 70, cx=1.5, k1=-0.1)
+    assert np.array_equal(camera.transform, np.array(POSE.split(), float).reshape(4, 4))
+    assert chunk.sensors[0].calibration is camera.calibration
+    assert (chunk.sensors[0].width, chunk.sensors[0].height) == (80, 60)
+    assert chunk.transform is None and chunk.scale is None and chunk.region is None
+
+
+def test_arrays_cannot_be_written_to(read):
+    camera = read().cameras[0]
+    assert camera.transform.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        camera.transform[0, 0] = 2.0
+    with pytest.raises(AttributeError):
+        camera.label = "b"
+
+
+def test_a_value_keeps_its_own_copy_of_an_array():
+    given_ = np.eye(4)
+    camera = dr.Camera(id=0, transform=given_)
+    given_[0, 3] = 5.0
+    assert camera.transform[0, 3] == 0.0
+
+
+def test_sensors_are_joined_by_id_not_position(read):
+    other = sensor_text(ADJUSTED.replace("<f>70</f>", "<f>99</f>"), id=7, label="other")
+    cameras = (
+        f'<camera id="9" sensor_id="0" label="a"><transform>{POSE}</transform></camera>'
+        '<camera id="4" sensor_id="7" label="b"/>'
+    )
+    chunk = read(sensors=other + SENSOR, cameras=cameras)
+    assert [(c.id, c.label, c.calibration.f) for c in chunk.cameras] == [(9, "a", 70), (4, "b", 99)]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_adjusted_calibration_wins_wherever_it_stands(read, order):
+    initial = '<calibration type="frame" class="initial"><resolution width="80" height="60"/><f>60</f></calibration>'
+    both = [initial, ADJUSTED]
+    chunk = read(sensors=sensor_text("".join(both[k] for k in order)))
+    assert chunk.cameras[0].calibration.f == 70
+    assert read(sensors=sensor_text(initial)).cameras[0].calibration == dr.Calibration(80, 60, 60)
+
+
+def test_a_calibration_has_its_own_resolution(read):
+    inside = '<resolution width="8" height="6"/>' + ADJUSTED
+    assert read(sensors=sensor_text(inside)).cameras[0].calibration.width == 80
+    inside = '<resolution width="8" height="6"/>' + ADJUSTED.replace(
+        '<resolution width="80" height="60"/>', ""
+    )
+    assert read(sensors=sensor_text(inside)).cameras[0].calibration.width == 8
+
+
+def test_every_parameter_is_found_by_its_name(read):
+    names = ["b2", "p2", "k4", "cy", "k2", "p1", "b1", "k3", "cx", "k1"]
+    values = {n: 0.001 * (k + 1) for k, n in enumerate(names)}
+    tags = "".join(f"<{name}>{value!r}</{name}>" for name, value in values.items())
+    inside = f'<calibration class="adjusted">{tags}<f> 7.0e+001 </f><resolution height="60" width="80"/></calibration>'
+    assert read(sensors=sensor_text(inside)).cameras[0].calibration == dr.Calibration(80, 60, 70, **values)
+
+
+@pytest.mark.parametrize(
+    ("text", "enabled"),
+    [("", True), ("true", True), ("1", True), ("false", False), ("0", False), ("False", False)],
+)
+def test_enabled_in_every_spelling(read, text, enabled):
+    attribute = f' enabled="{text}"' if text else ""
+    camera = read(cameras=CAMERA.replace("<camera", "<camera" + attribute)).cameras[0]
+    assert camera.enabled is enabled and camera.aligned
+
+
+def test_cameras_in_groups_are_found_and_keyframes_left_out(read):
+    cameras = (
+        f'<group id="0" label="g" type="folder"><group id="1" label="h">{CAMERA}</group>'
+        '<camera id="5" sensor_id="0" label="not aligned"/></group>'
+        f'<camera id="6"><transform>{POSE}</transform></camera>'
+        '<camera id="7" sensor_id="0" label="a"/>'
+    )
+    chunk = read(cameras=cameras)
+    assert [(c.id, c.aligned) for c in chunk.cameras] == [(0, True), (5, False), (7, False)]
+    assert chunk.cameras[1].transform is None and chunk.cameras[1].calibration is not None
+
+
+def test_deep_groups(read):
+    depth = 20_000
+    chunk = read(cameras="<group>" * depth + CAMERA + "</group>" * depth)
+    assert len(chunk.cameras) == 1
+
+
+def test_a_chunk_without_cameras_is_read(read):
+    assert read(document('<chunk label="C"/>')).cameras == ()
+
+
+def test_legacy_calibrations_are_turned_into_todays(read):
+    inside = (
+        '<resolution width="80" height="60"/><calibration type="frame" class="adjusted">'
+        "<resolution width='80' height='60'/><fx>71</fx><fy>70</fy><cx>42</cx><cy>29</cy><skew>0.5</skew>"
+        "<k1>-0.1</k1><p1>0.001</p1><p2>0.002</p2></calibration>"
+    )
+    assert read(sensors=sensor_text(inside)).cameras[0].calibration == dr.Calibration(
+        80, 60, 70, cx=2, cy=-1, b1=1, b2=0.5, k1=-0.1, p1=0.002, p2=0.001
+    )
+
+
+def test_legacy_principal_point_is_central_where_missing(read):
+    inside = '<resolution width="80" height="60"/><calibration><fy>70</fy></calibration>'
+    assert read(sensors=sensor_text(inside)).cameras[0].calibration == dr.Calibration(80, 60, 70)
+
+
+def test_a_sensor_without_calibration_takes_its_nominal_focal_length(read):
+    inside = (
+        '<resolution width="6000" height="4000"/><property name="pixel_width" value="0.004"/>'
+        '<property name="pixel_height" value="0.005"/><property name="focal_length" value="24"/>'
+    )
+    with pytest.warns(UserWarning, match="'lens' has no usable calibration: its nominal focal length"):
+        calibration = read(sensors=sensor_text(inside)).cameras[0].calibration
+    assert (calibration.width, calibration.height) == (6000, 4000)
+    assert (calibration.f, calibration.f + calibration.b1) == pytest.approx((4800, 6000), rel=1e-15)
+    for missing in ("pixel_width", "focal_length"):
+        chunk = read(sensors=sensor_text(inside.replace(missing, "something_else")))
+        assert chunk.cameras[0].calibration is None and chunk.cameras[0].aligned
+        assert chunk.sensors[0].width == 6000
+
+
+@pytest.mark.parametrize(
+    "kind", ["fisheye", "spherical", "cylindrical", "equisolid_fisheye", "rpc", "{odd} {0}"]
+)
+def test_other_lenses_are_named_and_their_cameras_kept(read, kind):
+    sensors = SENSOR + sensor_text(ADJUSTED.replace("frame", kind), id=1, label="wide", type=kind)
+    cameras = CAMERA + CAMERA.replace('id="0" sensor_id="0" label="a"', 'id="1" sensor_id="1" label="b"')
+    with pytest.warns(UserWarning, match=rf"sensor 'wide' is '{re.escape(kind)}', not supported") as caught:
+        chunk = read(sensors=sensors, cameras=cameras)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__  # the reader's caller is pointed at
+    assert [c.calibration is None for c in chunk.cameras] == [False, True]
+    assert chunk.cameras[1].aligned and chunk.sensors[1].type == kind
+
+
+def test_an_unusable_calibration_is_reported(read):
+    inside = '<calibration class="adjusted"><f>70</f></calibration>'
+    with pytest.warns(UserWarning, match="calibration of sensor 'lens' has no focal length or no image size"):
+        assert read(sensors=sensor_text(inside)).cameras[0].calibration is None
+
+
+def test_what_is_not_applied_is_reported_once_per_file(read):
+    corrected = ADJUSTED.replace("</calibration>", "<corrections type='fourier'/></calibration>")
+    blocks = [
+        CAMERA.replace('id="0"', f'id="{k}"', 1)
+        .replace('"a"', f'"a{k}"')
+        .replace("</camera>", "<rolling_shutter><rotation>1</rotation></rolling_shutter></camera>")
+        for k in range(5)
+    ]
+    with pytest.warns(UserWarning) as caught:
+        chunk = read(sensors=sensor_text(corrected), cameras="".join(blocks))
+    messages = sorted(str(w.message).split(": ", 1)[1] for w in caught)
+    assert messages == [
+        "rolling shutter of camera 'a0', 'a1', 'a2' and 2 more is not compensated: pixels may be off by some",
+        "the additional corrections of sensor 'lens' are not applied: pixels may be off by some",
+    ]
+    assert len(chunk.cameras) == 5
+
+
+# --- the chunk's transform and region -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parts", [("rotation",), ("translation",), ("scale",), ("rotation", "scale", "translation")]
+)
+def test_missing_parts_of_the_chunk_transform_are_identity(read, parts):
+    texts = {"rotation": TURN, "translation": "1 2 3", "scale": "2.5"}
+    inside = "".join(f'<{part} locked="true">{texts[part]}</{part}>' for part in parts)
+    chunk = read(more=f"<transform>{inside}</transform>")
+    expected = np.eye(4)
+    if "rotation" in parts:
+        expected[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    if "scale" in parts:
+        expected[:3, :3] *= 2.5
+    if "translation" in parts:
+        expected[:3, 3] = 1, 2, 3
+    assert np.array_equal(chunk.transform, expected)
+    assert chunk.scale == pytest.approx(2.5 if "scale" in parts else 1.0, rel=1e-15)
+
+
+def component(number: int, scale: str, region: str = "") -> str:
+    return f'<component id="{number}"><transform><scale>{scale}</scale></transform>{region}</component>'
+
+
+def test_the_active_component_comes_before_the_chunk(read):
+    region = "<region><center>{0} 0 0</center><size>1 2 3</size></region>"
+    both = component(0, "2", region.format(0)) + component(3, "5", region.format(3))
+    chunk = read(more=f'<components active_id="3">{both}</components><transform><scale>7</scale></transform>')
+    assert chunk.scale == pytest.approx(5)
+    assert chunk.region.center.tolist() == [3, 0, 0] and np.array_equal(chunk.region.rotation, np.eye(3))
+    chunk = read(
+        more='<components active_id="0"><component id="0"/></components><transform><scale>7</scale></transform>'
+    )
+    assert chunk.scale == pytest.approx(7)
+    assert read(more=f"<components>{component(4, '2')}</components>").scale == pytest.approx(2)
+
+
+def test_cameras_of_another_component_are_reported(read):
+    both = component(0, "2") + component(1, "5")
+    cameras = CAMERA.replace("<camera", '<camera component_id="1"') + CAMERA.replace(
+        'id="0" sensor_id', 'component_id="0" id="1" sensor_id'
+    )
+    with pytest.warns(UserWarning, match="camera 'a' is not in the active component, 0") as caught:
+        chunk = read(more=f'<components active_id="0">{both}</components>', cameras=cameras)
+    assert len(caught) == 1
+    assert [c.component_id for c in chunk.cameras] == [1, 0]
+
+
+def test_the_region_is_read(read):
+    chunk = read(more=f"<region><center>1 2 3</center><size>4 5 6</size><R>{TURN}</R></region>")
+    assert chunk.region.center.tolist() == [1, 2, 3] and chunk.region.size.tolist() == [4, 5, 6]
+    assert chunk.region.rotation.tolist() == [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    assert not chunk.region.size.flags.writeable
+
+
+# --- rigs -----------------------------------------------------------------------------------------------------------------
+
+SLAVE = '<camera id="1" sensor_id="1" master_id="0" label="slave"/>'
+
+
+def test_a_slave_is_placed_by_its_master(read):
+    inside = ADJUSTED + f"<rotation>{TURN}</rotation><location>0.5 0 0.25</location>"
+    chunk = read(
+        sensors=SENSOR + sensor_text(inside, id=1, master_id=0),
+        cameras=SLAVE + CAMERA,  # before its master
+    )
+    slave, master = chunk.cameras
+    assert slave.master_id == 0 and master.master_id is None
+    # By hand: the master sits at (1, 2, 3), looks down -Z with X along +X; the slave 0.5 to its right, 0.25 ahead.
+    assert slave.transform[:3, 3].tolist() == [1.5, 2, 2.75]
+    assert slave.transform[:3, :3].tolist() == [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
+
+
+def test_a_fixed_slave_shares_its_masters_place(read):
+    sensors = SENSOR + sensor_text(ADJUSTED + "<rotation/><location></location>", id=1, master_id=0)
+    slave = read(
+        sensors=sensors, cameras=CAMERA + SLAVE, more="<transform><scale>9</scale></transform>"
+    ).cameras[1]
+    assert np.array_equal(slave.transform, np.array(POSE.split(), float).reshape(4, 4))
+
+
+def test_a_slave_is_unsure_where_the_chunk_is_scaled(read):
+    sensors = SENSOR + sensor_text(ADJUSTED + "<location>0.5 0 0</location>", id=1, master_id=0)
+    with pytest.warns(UserWarning, match="camera 'slave' in its rig is taken to be in chunk units"):
+        read(sensors=sensors, cameras=CAMERA + SLAVE, more="<transform><scale>9</scale></transform>")
+
+
+@pytest.mark.parametrize(
+    "cameras",
+    [
+        CAMERA + SLAVE.replace('sensor_id="1"', 'sensor_id="0"'),  # its sensor has no place in the rig
+        SLAVE,  # no master
+        SLAVE + '<camera id="0" sensor_id="0" label="a"/>',  # the master is not aligned
+        SLAVE.replace('master_id="0"', 'master_id="1"'),  # its own master
+    ],
+)
+def test_a_slave_that_cannot_be_placed_is_not_aligned(read, cameras):
+    chunk = read(sensors=SENSOR + sensor_text(ADJUSTED, id=1, master_id=0), cameras=cameras)
+    assert [c.transform for c in chunk.cameras if c.label == "slave"] == [None]
+
+
+def test_a_slave_keeps_its_own_transform(read):
+    sensors = SENSOR + sensor_text(ADJUSTED + "<location>0.5 0 0</location>", id=1, master_id=0)
+    own = SLAVE.replace("/>", f"><transform>{POSE.replace('3', '8')}</transform></camera>")
+    assert read(sensors=sensors, cameras=CAMERA + own).cameras[1].transform[2, 3] == 8
+
+
+# --- which chunk ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_of_several_chunks_is_chosen(read):
+    text = document(*(chunk_text(label=label) for label in ("north", "south", "south", "1")))
+    assert read(text, "north").label == "north"
+    assert read(text, 2).label == "south" and read(text, 3).label == "1" and read(text, "1").label == "1"
+    with pytest.raises(dr.FormatError, match="4 chunks, 'north', 'south', 'south', '1'; one is needed"):
+        read(text)
+    for wrong in ("south", "east", 4, -1, True):
+        with pytest.raises(ValueError, match="'north', 'south', 'south', '1'"):
+            read(text, wrong)
+    assert read(document(chunk_text(label="only")), "only").label == "only"
+    with pytest.raises(ValueError, match="one of 'only' is needed"):
+        read(document(chunk_text(label="only")), "other")
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------------
+
+WHOLE = document(chunk_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the file is empty"),
+        ("hello", "not read as XML"),
+        ("PK\x03\x04" + "\0" * 50, "not read as XML"),
+        (WHOLE[: len(WHOLE) // 2], "not read as XML"),
+        (WHOLE.replace("UTF-8", "x-unknown"), "not read as XML"),
+        ("<html><chunk/></html>", "<html>"),
+        ('<document version="2.0.0"/>', "without <chunk>"),
+        ("<calibration><f>1</f></calibration>", "calibration of one lens"),
+        ("<collection><cameras/></collection>", "<collection> format"),
+        ('<document version="1.2.0" path="{projectname}.files/project.zip"/>', "a Metashape project"),
+        ('<document><chunks><chunk id="0" path="0/chunk.zip"/></chunks></document>', "a Metashape project"),
+        ('<!DOCTYPE x [<!ENTITY e "a">]><document><chunk label="&e;"/></document>', "entity"),
+        ('<!DOCTYPE x SYSTEM "http://localhost/x.dtd"><document><chunk/></document>', "document type"),
+    ],
+)
+def test_other_files_are_refused_in_one_sentence(read, tmp_path, text, says):
+    with pytest.raises(dr.FormatError) as caught:
+        read(text)
+    message = str(caught.value)
+    assert says in message and message.startswith(f"{tmp_path / 'cameras.xml'}: ")
+    assert "needed" in message and "export the cameras" in message and "\n" not in message
+
+
+def test_entities_are_not_expanded(read):
+    entities = "".join(f'<!ENTITY e{k} "{f"&e{k - 1};" * 10 if k else "x" * 10}">' for k in range(30))
+    start = time.perf_counter()
+    with pytest.raises(dr.FormatError, match="hostile"):
+        read(f'<!DOCTYPE d [{entities}]><document><chunk label="&e29;"/></document>')
+    assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize("suffix", [".psx", ".PSZ"])
+def test_projects_are_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f"survey{suffix}"
+    path.write_bytes(b"anything")
+    with pytest.raises(dr.FormatError, match="this is a Metashape project"):
+        load_chunk(path)
+
+
+def test_a_missing_file_and_a_folder_are_os_errors(tmp_path):
+    for path in (tmp_path / "none.xml", tmp_path / "none.psx", tmp_path):
+        with pytest.raises(OSError, match=re.escape(str(path))):
+            load_chunk(path)
+
+
+BAD = ["1e999", "-inf", "nan", "1_0", "abc", "", "1,5"]
+
+
+@pytest.mark.parametrize("number", BAD)
+def test_bad_numbers_are_refused_where_they_stand(read, number):
+    with pytest.raises(dr.FormatError, match=r"sensor 'lens' <k1>: '.*' stands there; a finite number"):
+        read(sensors=SENSOR.replace("-0.1", number))
+    with pytest.raises(dr.FormatError, match=r"sensor 'lens' property focal_length"):
+        read(sensors=sensor_text(f'<property name="focal_length" value="{number}"/>{ADJUSTED}'))
+    pose = POSE.replace("3", number or "3 3")
+    with pytest.raises(dr.FormatError, match=r"camera 'a' <transform>"):
+        read(cameras=CAMERA.replace(POSE, pose))
+
+
+@pytest.mark.parametrize(
+    ("pose", "says"),
+    [
+        (" ".join(POSE.split()[:12]), "12 numbers stand there; 16 are needed"),
+        ("1 0 0 1 0 1 0 2 0 0 -1 3 0 0 0 1", "mirrored"),
+        ("1 0 0 1 0 1 0 2 0 0 0 3 0 0 0 1", "singular"),
+        ("1 0 0 1 0 1.001 0 2 0 0 1 3 0 0 0 1", "no similarity"),
+        ("1 0 0 0 0 1 0 0 0 0 1 0 1 2 3 1", "last row"),
+    ],
+)
+def test_transforms_that_cannot_be_name_the_camera(read, pose, says):
+    with pytest.raises(dr.FormatError, match=f"camera 'a' <transform>: .*{says}"):
+        read(cameras=CAMERA.replace(POSE, pose))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("<f>70</f>", "<f>-70</f>", "sensor 'lens': f is -70"),
+        ("<f>70</f>", "<f>0</f>", "sensor 'lens': f is 0"),
+        ('width="80"', 'width="-80"', "sensor 'lens': width is -80"),
+        ('width="80"', 'width="99999999"', "sensor 'lens': width is 99999999"),
+        ('width="80"', 'width="8e1"', "sensor 'lens' <resolution>: width is '8e1'; a whole number"),
+        ('<sensor id="0"', "<sensor", "sensor 'lens': it has no id"),
+        ('sensor_id="0"', 'sensor_id="3"', "camera 'a': its sensor 3 is not in the file"),
+        ('<camera id="0"', "<camera", "camera 'a': it has no id"),
+        ('<camera id="0"', '<camera id="x"', "camera 'a': id is 'x'"),
+        ("<camera ", '<camera enabled="maybe" ', "camera 'a': enabled is 'maybe'"),
+        ("</cameras>", CAMERA + "</cameras>", "two cameras have the id 0"),
+        ("</sensors>", SENSOR + "</sensors>", "two sensors have the id 0"),
+        ("<cameras>", "<transform><scale>0</scale></transform><cameras>", "<chunk> <transform> <scale>"),
+        ("<cameras>", "<transform><scale>-2</scale></transform><cameras>", "the scale is -2"),
+        (
+            "<cameras>",
+            "<transform><rotation>1 0 0 0 1 0 0 0 2</rotation></transform><cameras>",
+            "<chunk> <transform>",
+        ),
+        ("<cameras>", "<region><center>1 2</center></region><cameras>", "<region> <center>: 2 numbers"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_where_they_stand(read, tmp_path, old, new, says):
+    assert old in WHOLE
+    with pytest.raises(dr.FormatError) as caught:
+        read(WHOLE.replace(old, new))
+    assert says in str(caught.value) and str(tmp_path / "cameras.xml") in str(caught.value)
+    assert "needed" in str(caught.value) or "possible" in str(caught.value)
+
+
+@given(st.data())
+def test_a_file_cut_or_garbled_anywhere_is_read_or_refused(tmp_path_factory, data):
+    text = bytearray(WHOLE.encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
+    del text[data.draw(st.integers(1, len(text))) :]
+    path = tmp_path_factory.mktemp("garbled") / "cameras.xml"
+    path.write_bytes(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            chunk = load_chunk(path)
+        except dr.FormatError:
+            return
+    assert isinstance(chunk, dr.Chunk)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_other_encodings(read, encoding):
+    text = document(chunk_text(label="Übersicht")).replace("UTF-8", encoding.removesuffix("-sig"))
+    assert read(text.encode(encoding)).label == "Übersicht"
+
+
+# --- real files -----------------------------------------------------------------------------------------------------------
+
+
+def real(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return path
+
+
+def test_a_real_file_of_metashape_1_5(real_data):
+    chunk = load_chunk(real(real_data / "delfem2_mvs" / "camera.xml"))
+    assert len(chunk.cameras) == 20 and all(c.aligned and c.enabled for c in chunk.cameras)
+    calibration = chunk.cameras[0].calibration
+    assert (calibration.width, calibration.height, calibration.k3) == (3456, 2304, -6.3326987008001367)
+    assert chunk.transform is None and chunk.crs.startswith("LOCAL_CS")
+    assert chunk.region is not None
+
+
+def test_a_real_file_of_922_cameras(real_data):
+    path = real(real_data / "geograypher_composite" / "composite_georef_cameras.xml")
+    start = time.perf_counter()
+    chunk = load_chunk(path)
+    assert time.perf_counter() - start < 0.5
+    assert len(chunk.cameras) == 922 and sum(c.aligned for c in chunk.cameras) == 915
+    # Beside its transform a camera has its place by GNSS, and the chunk's transform takes it there, to metres. Compared
+    # across the vertical: the file's heights are not from where the transform's are, +45 m for one flight and -50 m for
+    # the other, and switched off for it.
+    references = {
+        element.get("id"): element.find("reference").attrib
+        for element in ElementTree.parse(path).getroot().iter("camera")
+        if element.find("reference") is not None
+    }
+    away = []
+    for camera in chunk.cameras:
+        reference = references.get(str(camera.id))
+        if camera.aligned and reference is not None:
+            lon, lat, height = (float(reference[axis]) for axis in "xyz")
+            place = earth_point(lon, lat, height)
+            up = earth_point(lon, lat, height + 1.0) - place
+            offset = (chunk.transform @ camera.transform)[:3, 3] - place
+            away.append(np.linalg.norm(offset - offset @ up * up))
+    assert len(away) == 915
+    assert max(away) < 10.0  # metres, of a survey hundreds of metres wide, 6.4e6 m from the origin
+
+
+def earth_point(lon: float, lat: float, height: float) -> np.ndarray:
+    """WGS 84 degrees and metres to geocentric metres."""
+    lon, lat = np.radians([lon, lat])
+    e2 = 0.0066943799901413165
+    n = 6378137.0 / np.sqrt(1 - e2 * np.sin(lat) ** 2)
+    return np.array(
+        [
+            (n + height) * np.cos(lat) * np.cos(lon),
+            (n + height) * np.cos(lat) * np.sin(lon),
+            (n * (1 - e2) + height) * np.sin(lat),
+        ]
+    )
+
+
+def test_the_oldest_format_is_refused_by_name(real_data):
+    with pytest.raises(dr.FormatError, match="<collection> format"):
+        load_chunk(real(real_data / "photoscan_collection" / "cameras.xml"))
+
+
+def test_real_projects_are_refused_by_name(real_data):
+    paths = [*real(real_data / "easyidp_psx").glob("*.psx"), *real(real_data / "psz_dbat").glob("*.psz")]
+    assert len(paths) == 6
+    for path in paths:
+        with pytest.raises(dr.FormatError, match="this is a Metashape project"):
+            load_chunk(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "aligned", "shutter"), [("goya_test", 256, True), ("wheat_tanashi", 138, False)]
+)
+def test_the_chunk_of_a_real_project(real_data, name, aligned, shutter):
+    path = real(real_data / "easyidp_psx" / f"{name}.files" / "0" / "chunk.zip")
+    element = ElementTree.fromstring(zipfile.ZipFile(path).read("doc.xml"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        chunk = chunk_from_element(element, name)
+    assert ["rolling shutter" in str(w.message) for w in caught] == [True] * shutter
+    assert sum(c.aligned for c in chunk.cameras) == aligned and chunk.region is not None
+
+
+def ply_points(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two or three float columns and the ids of a PhotoScan point file."""
+    header, body = data.split(b"end_header\n", 1)
+    count = int(re.search(rb"element vertex (\d+)", header)[1])
+    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
+    rows = np.frombuffer(body, [(n, "<i4" if n == "id" else "<f4") for n in names], count)
+    return np.stack([rows[n] for n in "xyz" if n in names], axis=1).astype(float), rows["id"]
+
+
+@pytest.mark.parametrize("name", ["c4040z_79b5e4cc", "sxb_5cdc1dba"])
+def test_legacy_calibrations_meet_the_tie_points_of_real_projects(real_data, tmp_path, name):
+    """Absolute cx and cy, p1 and p2 the other way round: 17,838 observations in the first tell."""
+    archive = zipfile.ZipFile(real(real_data / "psz_dbat" / f"{name}.psz"))
+    path = tmp_path / "doc.xml"
+    path.write_bytes(archive.read("doc.xml"))
+    assert b"<fx>" in path.read_bytes()
+    cameras = {camera.id: camera for camera in load_chunk(path).cameras}
+    points, ids = ply_points(archive.read("points0.ply"))
+    residuals = []
+    for element in ElementTree.parse(path).getroot().iter("projections"):
+        camera = cameras[int(element.get("camera_id"))]
+        pixels, seen = ply_points(archive.read(element.get("path")))
+        k = np.searchsorted(ids, seen).clip(max=len(ids) - 1)
+        known = ids[k] == seen
+        inverse = np.linalg.inv(camera.transform)
+        in_camera = points[k[known]] @ inverse[:3, :3].T + inverse[:3, 3]
+        residuals.append(camera.calibration.project(in_camera) - pixels[known])
+    residuals = np.concatenate(residuals)
+    assert len(residuals) > 4000 and np.isfinite(residuals).all()
+    assert np.abs(np.median(residuals, axis=0)).max() < 0.1
+    assert np.median(np.linalg.norm(residuals, axis=1)) < 1.0
