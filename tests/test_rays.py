@@ -9,7 +9,7 @@ from hypothesis import given
 import cameras
 import depthraster as dr
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.rays import fill_rays, ray_grid
+from depthraster.kernels.rays import fill_rays, iterate_rays, ray_grid
 
 N = BLOCK_PIXELS
 REAL_FOLDING = dr.Calibration(
@@ -24,7 +24,13 @@ def rays_of(calibration, row0, col0, n_rows, n_cols):
     down, across = -(-n_rows // BLOCK_HEIGHT), -(-n_cols // BLOCK_WIDTH)
     blocks = np.full((down * across, 3 * N), 7, np.float32)
     refs = np.full((down * across, 4), np.nan)
-    fill_rays(grid.nodes, grid.exact, grid.spacing, lens, row0, col0, n_rows, n_cols, blocks, refs)
+    place = row0, col0, n_rows, n_cols, blocks, refs
+    left = fill_rays(grid.nodes, grid.exact, grid.spacing, *place)
+    assert (left > 0) == grid.exact[row0 // grid.spacing : -(-(row0 + n_rows) // grid.spacing)][
+        :, col0 // grid.spacing : -(-(col0 + n_cols) // grid.spacing)
+    ].any()
+    if left:
+        iterate_rays(grid.exact, grid.spacing, lens, *place)
     assert np.isfinite(refs).all()
     parts = blocks.reshape(down, across, 3, BLOCK_HEIGHT, BLOCK_WIDTH)
     assert (np.abs(parts[:, :, 0]).max(axis=(2, 3)) <= refs[:, 2].reshape(down, across) * (1 + 1e-6)).all()

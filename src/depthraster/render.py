@@ -21,7 +21,7 @@ from depthraster.calibration import Calibration
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.lens import second_derivative_bound
-from depthraster.kernels.rays import RayGrid, fill_rays, ray_grid
+from depthraster.kernels.rays import RayGrid, fill_rays, iterate_rays, ray_grid
 from depthraster.kernels.resolve import resolve_tile
 from depthraster.kernels.select import bin_clusters, cluster_tiles, tile_bounds
 from depthraster.kernels.tiles import draw_clusters
@@ -274,18 +274,9 @@ def _render_view(
             if all_names is not None:
                 names = all_names[:used]
                 names.fill(-1)
-            fill_rays(
-                grid.nodes,
-                grid.exact,
-                grid.spacing,
-                view.lens,
-                row0,
-                col0,
-                tile_rows,
-                tile_cols,
-                blocks,
-                refs,
-            )
+            place = row0, col0, tile_rows, tile_cols, blocks, refs
+            if fill_rays(grid.nodes, grid.exact, grid.spacing, *place):
+                iterate_rays(grid.exact, grid.spacing, view.lens, *place)
             draw_clusters(
                 scene._arrays, clusters[places[tile] : places[tile + 1]], view.matrix, view.lens, view.guard, view.bulge,
                 cull, bounds[row, col], row0, col0, tile_rows, tile_cols, blocks, refs, names, placed,

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.clusters import MAX_FACES, MIN_FACES, VERTEX_MISSING, build_clusters, face_keys
+from depthraster.kernels.clusters import (
+    LANES,
+    MAX_FACES,
+    MIN_FACES,
+    VERTEX_MISSING,
+    build_clusters,
+    face_keys,
+)
 
 if TYPE_CHECKING:
     pass
@@ -371,7 +378,10 @@ def _clustered(
             narrow[:n_narrow].copy(), wide[:n_wide].copy(),
         )  # fmt: skip
 
-    parts = list(zip(*pool.map(build, _ranges(n_faces)), strict=True))
+    parts = [list(part) for part in zip(*pool.map(build, _ranges(n_faces)), strict=True)]
+    # The kernels read vertices in whole vectors, so up to LANES - 1 numbers past the last one.
+    parts[6].append(np.zeros(LANES, np.int32))
+    parts[7].append(np.zeros(LANES, np.float64))
     n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide = (
         np.concatenate(part) for part in parts
     )

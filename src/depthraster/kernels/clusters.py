@@ -17,12 +17,14 @@ one more field.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-__all__ = ["MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys"]
+from depthraster.kernels.jit import inner, kernel
+
+__all__ = ["LANES", "MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys"]
 
 MAX_FACES = 128
 MAX_VERTICES = 256
+LANES = 16  # vertices are read in groups of this size; MAX_VERTICES and MAX_FACES are multiples of it
 MIN_FACES = 64  # a cut is sought between this number of faces and MAX_FACES
 _HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
 _HASH_MASK = _HASH_SLOTS - 1
@@ -32,7 +34,7 @@ VERTEX_MISSING = 1
 VERTEX_NOT_FINITE = 2
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, keep_going):
     """Write the sort key of each face and collect what is wrong with the mesh.
 
@@ -108,7 +110,7 @@ def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, ke
     return code, bad_face, bad_vertex, n_bad
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _precedes(local, a, b):
     """Whether local vertex a comes before b in the order of x, then y, then z."""
     if local[0, a] != local[0, b]:
@@ -118,7 +120,7 @@ def _precedes(local, a, b):
     return local[2, a] < local[2, b]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _normal_cone(local, corners, first, stop, cone):
     """Axis and cosine of the half angle of a cone around the faces' normals; cosine -2 means "no cone".
 
@@ -153,7 +155,7 @@ def _normal_cone(local, corners, first, stop, cone):
     cone[3] = least - 1e-5  # room for the rounding to float32
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _best_cut(order, at, stop):
     """Where the cluster that begins at ``at`` should end: where the curve takes its greatest step.
 
@@ -173,7 +175,7 @@ def _best_cut(order, at, stop):
     return cut
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def build_clusters(
     vertices, faces, order, start, stop, origin, step, widest,
     face_ids, corners, n_faces_of, n_vertices_of, wide_of, centre_of, half_of, cone_of, narrow, wide,

@@ -13,7 +13,8 @@ bounds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from depthraster.kernels.jit import inner, kernel
 
 __all__ = [
     "project_frame",
@@ -28,7 +29,7 @@ _NEWTON_STEPS = 30
 _RESIDUAL = 1e-9  # pixels; what `unproject_frame` promises
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def project_frame(x, y, lens):
     """Return the pixel (u, v) of the plane point (x, y), inside the valid domain or not."""
     r2 = x * x + y * y
@@ -40,7 +41,7 @@ def project_frame(x, y, lens):
     return lens[1] + xd * (lens[0] + lens[3]) + yd * lens[4], lens[2] + yd * lens[0]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def project_frame_jacobian(x, y, lens):
     """Return u, v, du/dx, du/dy, dv/dx, dv/dy at the plane point (x, y)."""
     r2 = x * x + y * y
@@ -64,7 +65,7 @@ def project_frame_jacobian(x, y, lens):
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _undistorted_radius(distorted, lens):
     """Return the radius in the valid domain whose radial distortion gives ``distorted``, or the domain's end.
 
@@ -97,7 +98,7 @@ def _undistorted_radius(distorted, lens):
     return r
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def unproject_frame(u, v, lens):
     """Return the plane point (x, y) that the lens images at the pixel (u, v); (NaN, NaN) where there is none.
 
@@ -142,7 +143,7 @@ def unproject_frame(u, v, lens):
     return np.nan, np.nan
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def second_derivative_bound(lens, radius):
     """Bound the second derivatives of u and v along any direction, within ``radius`` of the axis (pixels per unit squared).
 
@@ -167,7 +168,7 @@ def second_derivative_bound(lens, radius):
     return bound * max(abs(lens[0] + lens[3]) + abs(lens[4]), lens[0])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def project_points(points, lens, pixels):
     """Project points (n, 3) to pixels (n, 2), NaN where not imaged."""
     for i in range(points.shape[0]):
@@ -178,7 +179,7 @@ def project_points(points, lens, pixels):
                 pixels[i, 0], pixels[i, 1] = project_frame(x, y, lens)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def unproject_pixels(pixels, lens, directions):
     """Unproject pixels (n, 2) to directions (n, 3) with Z = 1, NaN where not imaged."""
     for i in range(pixels.shape[0]):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.lens import unproject_frame
+from depthraster.kernels.jit import inner, kernel
+from depthraster.kernels.lens import unproject_frame, unproject_pixels
 
-__all__ = ["RayGrid", "fill_rays", "ray_grid"]
+__all__ = ["RayGrid", "fill_rays", "iterate_rays", "ray_grid"]
 
 _N = BLOCK_PIXELS
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
@@ -47,10 +47,9 @@ def _ray_grid(lens_bytes: bytes, width: int, height: int) -> RayGrid:
     lens = np.frombuffer(lens_bytes)
     for spacing in _SPACINGS:
         rows, cols = -(-height // spacing), -(-width // spacing)
-        nodes = np.empty((rows + 3, cols + 3, 2))
-        exact = np.empty((rows, cols), np.uint8)
-        n_exact = fill_nodes(lens, spacing, nodes, exact)
-        if n_exact <= _FEW * exact.size:
+        nodes = _nodes(lens, spacing, rows, cols)
+        exact = (~(_interpolation_error(nodes) <= _TOLERANCE)).astype(np.uint8)
+        if exact.mean() <= _FEW:
             break
     for array in (nodes, exact):
         array.flags.writeable = False
@@ -59,58 +58,36 @@ def _ray_grid(lens_bytes: bytes, width: int, height: int) -> RayGrid:
     return RayGrid(nodes, exact, spacing, radius)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def fill_nodes(lens, spacing, nodes, exact):
-    """Compute the nodes of a grid, mark the cells that need exact rays, and return their number."""
-    f = lens[0]
-    for row in range(nodes.shape[0]):
-        for col in range(nodes.shape[1]):
-            x, y = unproject_frame((col - 1.0) * spacing, (row - 1.0) * spacing, lens)
-            nodes[row, col, 0], nodes[row, col, 1] = f * x, f * y
-    n_exact = 0
-    for row in range(exact.shape[0]):
-        for col in range(exact.shape[1]):
-            # The cubic misses by at most 9/16 / 4! of the fourth difference, which half again bounds from its
-            # neighbours.
-            error = 1.5 * (9.0 / 16.0 / 24.0) * _fourth_difference(nodes, row, col)
-            good = error <= _TOLERANCE  # False for NaN
-            exact[row, col] = not good
-            n_exact += not good
-    return n_exact
+def _nodes(lens: npt.NDArray[np.float64], spacing: int, rows: int, cols: int) -> npt.NDArray[np.float64]:
+    """Return the exact rays of a grid with a node more before and two after rows x cols cells."""
+    u, v = np.meshgrid((np.arange(cols + 3) - 1.0) * spacing, (np.arange(rows + 3) - 1.0) * spacing)
+    rays = np.empty((u.size, 3))
+    unproject_pixels(np.column_stack([u.ravel(), v.ravel()]), lens, rays)
+    return np.ascontiguousarray(rays[:, :2] * lens[0]).reshape(rows + 3, cols + 3, 2)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _fourth_difference(nodes, row, col):
-    """Return the greatest fourth difference around a cell along u plus that along v; inf without five nodes in line."""
-    n_rows, n_cols = nodes.shape[0], nodes.shape[1]
-    if n_rows < 5 or n_cols < 5:
-        return np.inf
-    total = 0.0
-    for axis in range(2):
-        along_u, along_v = 0.0, 0.0
-        for start in range(max(col - 1, 0), min(col, n_cols - 5) + 1):
-            for line in range(row, row + 4):
-                along_u = max(along_u, abs(
-                    nodes[line, start, axis] - 4.0 * nodes[line, start + 1, axis] + 6.0 * nodes[line, start + 2, axis]
-                    - 4.0 * nodes[line, start + 3, axis] + nodes[line, start + 4, axis]
-                ))  # fmt: skip
-        for start in range(max(row - 1, 0), min(row, n_rows - 5) + 1):
-            for line in range(col, col + 4):
-                along_v = max(along_v, abs(
-                    nodes[start, line, axis] - 4.0 * nodes[start + 1, line, axis] + 6.0 * nodes[start + 2, line, axis]
-                    - 4.0 * nodes[start + 3, line, axis] + nodes[start + 4, line, axis]
-                ))  # fmt: skip
-        if not along_u + along_v <= np.inf:
-            return np.inf
-        total = max(total, along_u + along_v)
-    for i in range(4):
-        for j in range(4):
-            if not np.isfinite(nodes[row + i, col + j, 0]):
-                return np.inf
-    return total
+def _interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Bound what the cubics of each cell miss, plane pixels; NaN or inf where they cannot be used.
+
+    A cubic through four nodes misses by at most 9/16 / 4! of the fourth difference, here the greatest of those around
+    the cell, and half as much again.
+    """
+    rows, cols = nodes.shape[0] - 3, nodes.shape[1] - 3
+    if rows < 2 or cols < 2:
+        return np.full((rows, cols), np.inf)  # no five nodes in line
+    across, down = np.abs(np.diff(nodes, 4, axis=1)), np.abs(np.diff(nodes, 4, axis=0))
+    across = np.maximum.reduce([across[i : i + rows] for i in range(4)])
+    down = np.maximum.reduce([down[:, i : i + cols] for i in range(4)])
+    # Of the five nodes in line, the first belongs to the cell or stands before it.
+    before, with_it = np.maximum(np.arange(cols) - 1, 0), np.minimum(np.arange(cols), cols - 2)
+    across = np.maximum(across[:, before], across[:, with_it])
+    before, with_it = np.maximum(np.arange(rows) - 1, 0), np.minimum(np.arange(rows), rows - 2)
+    down = np.maximum(down[before], down[with_it])
+    error: npt.NDArray[np.float64] = 1.5 * (9.0 / 16.0 / 24.0) * (across + down).max(axis=2)
+    return error
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _cubics_of_row(nodes, node_row, node_col, t, coefficients):
     """Compute the cubics, x's and y's, along the row at t (0 .. 1) of a cell: four coefficients each, lowest first."""
     w0 = -t * (t - 1.0) * (t - 2.0) / 6.0
@@ -133,7 +110,7 @@ def _cubics_of_row(nodes, node_row, node_col, t, coefficients):
         coefficients[4 * axis + 3] = (d - a) / 6.0 + (b - c) / 2.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _block_by_cubics(left, spacing, lanes, middle, block, ref):
     """Fill a block whose left edge is at ``left`` (0 .. 1) of its cell from the cubics of its pixel rows."""
     t = left + 0.5 * BLOCK_WIDTH / spacing
@@ -155,35 +132,14 @@ def _block_by_cubics(left, spacing, lanes, middle, block, ref):
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _block_by_iteration(lens, u0, v0, block, ref):
-    """Fill a block whose first pixel's corner is (u0, v0) with exact rays; what is not imaged gets w = +inf."""
-    f = lens[0]
-    ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, 1e-3, 1e-3
-    n_imaged = 0
-    for i in range(_N):
-        u = u0 + (i % BLOCK_WIDTH) + 0.5
-        v = v0 + (i // BLOCK_WIDTH) + 0.5
-        x, y = unproject_frame(u, v, lens)
-        imaged = np.isfinite(x)
-        if imaged and n_imaged == 0:
-            ref[0], ref[1] = f * x, f * y
-        n_imaged += imaged
-        dx = f * x - ref[0] if imaged else 0.0
-        dy = f * y - ref[1] if imaged else 0.0
-        block[i] = np.float32(dx)
-        block[_N + i] = np.float32(dy)
-        block[2 * _N + i] = np.float32(0.0) if imaged else np.float32(np.inf)
-        ref[2], ref[3] = max(ref[2], abs(dx) * 1.0000002), max(ref[3], abs(dy) * 1.0000002)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, refs):
+@kernel
+def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs):
     """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
 
     ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that
     the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray
-    in plane pixels and the greatest |dx| and |dy|. A pixel's ray depends only on its place in the image.
+    in plane pixels and the greatest |dx| and |dy|. A pixel's ray depends only on its place in the image. Blocks in
+    cells marked ``exact`` are left to `iterate_rays`; their number is returned.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
@@ -194,6 +150,7 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
     for i in range(_N):
         lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
     middle = np.empty(8)
+    n_left = 0
     for cell_row in range((n_rows + spacing - 1) // spacing):
         for cell_col in range((n_cols + spacing - 1) // spacing):
             node_row, node_col = row0 // spacing + cell_row, col0 // spacing + cell_col
@@ -215,19 +172,10 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
                     block_col = cell_col * across + sub_col
                     index = block_row * blocks_across + block_col
                     if by_iteration:
-                        _block_by_iteration(
-                            lens, float(col0 + block_col * BLOCK_WIDTH), float(row0 + block_row * BLOCK_HEIGHT),
-                            blocks[index], refs[index],
-                        )  # fmt: skip
+                        n_left += 1
                     else:
-                        _block_by_cubics(
-                            sub_col * BLOCK_WIDTH / spacing,
-                            spacing,
-                            lanes,
-                            middle,
-                            blocks[index],
-                            refs[index],
-                        )
+                        left = sub_col * BLOCK_WIDTH / spacing
+                        _block_by_cubics(left, spacing, lanes, middle, blocks[index], refs[index])
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
         for col in range(n_cols, blocks_across * BLOCK_WIDTH):
@@ -237,3 +185,35 @@ def fill_rays(nodes, exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, r
         for col in range(n_cols):
             index = (row // BLOCK_HEIGHT) * blocks_across + col // BLOCK_WIDTH
             blocks[index, 2 * _N + (row % BLOCK_HEIGHT) * BLOCK_WIDTH + col % BLOCK_WIDTH] = np.inf
+    return n_left
+
+
+@kernel
+def iterate_rays(exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, refs):
+    """Replace what `fill_rays` has left in the cells marked ``exact`` by rays found pixel by pixel.
+
+    A kernel of its own, so that those who never need it never wait for its compilation.
+    """
+    f = lens[0]
+    blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
+    for index in range(blocks.shape[0]):
+        first_row = index // blocks_across * BLOCK_HEIGHT
+        first_col = index % blocks_across * BLOCK_WIDTH
+        if exact[(row0 + first_row) // spacing, (col0 + first_col) // spacing] == 0:
+            continue
+        block, ref = blocks[index], refs[index]
+        ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, 1e-3, 1e-3
+        n_imaged = 0
+        for i in range(_N):
+            row, col = first_row + i // BLOCK_WIDTH, first_col + i % BLOCK_WIDTH
+            x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
+            imaged = np.isfinite(x) and row < n_rows and col < n_cols
+            if imaged and n_imaged == 0:
+                ref[0], ref[1] = f * x, f * y
+            n_imaged += imaged
+            dx = f * x - ref[0] if imaged else 0.0
+            dy = f * y - ref[1] if imaged else 0.0
+            block[i] = np.float32(dx)
+            block[_N + i] = np.float32(dy)
+            block[2 * _N + i] = np.float32(0.0) if imaged else np.float32(np.inf)
+            ref[2], ref[3] = max(ref[2], abs(dx) * 1.0000002), max(ref[3], abs(dy) * 1.0000002)

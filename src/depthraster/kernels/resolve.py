@@ -8,16 +8,16 @@ pixel: give `resolve_tile` another array. What needs more than that belongs to `
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.jit import inner, kernel
 
 __all__ = ["resolve_tile"]
 
 _N = BLOCK_PIXELS
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def resolve_tile(
     blocks, refs, names, f, row0, col0, n_rows, n_cols, background, as_range, image, ranges, face_index
 ):  # fmt: skip
@@ -63,7 +63,7 @@ def resolve_tile(
                     face_index[row + i, col + j] = names[index, i * BLOCK_WIDTH + j] if hit else -1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _block_values(block, background, values):
     """Compute depth[N] and alpha[N] of a block."""
     for i in range(_N):
@@ -73,7 +73,7 @@ def _block_values(block, background, values):
         values[_N + i] = np.float32(1.0) if hit else np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _block_ranges(block, x0, y0, inverse_f2, background, values):
     """Compute range[N] of a block into ``values[2 N:]``: depth times the length of the ray whose Z is 1."""
     for i in range(_N):

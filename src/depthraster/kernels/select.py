@@ -10,12 +10,13 @@ The commonest change is a new reason to skip a cluster: add it to `cluster_tiles
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from depthraster.kernels.jit import inner, kernel
 
 __all__ = ["bin_clusters", "cluster_tiles", "tile_bounds"]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
     """Bound each tile's rays by a rectangle of plane pixels: ``bounds[tile_row, tile_col] = x0, x1, y0, y1``.
 
@@ -55,7 +56,7 @@ def tile_bounds(nodes, spacing, height, width, tile, limit, bounds):
                 bounds[tile_row, tile_col, 2], bounds[tile_row, tile_col, 3] = -limit, limit
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _cone_faces_away(cone, half, cx, cy, cz):
     """Whether no face of a cluster is turned towards the camera at (cx, cy, cz) from the cluster's centre.
 
@@ -74,7 +75,7 @@ def _cone_faces_away(cone, half, cx, cy, cz):
     return along * cone[3] + across * spread < -(radius * 1.000001 + 1e-6 * distance)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _range_over(lo, hi, z_lo, z_hi):
     """Bounds of v / z for v in lo .. hi and z in z_lo .. z_hi > 0."""
     least = lo / z_hi if lo > 0.0 else lo / z_lo
@@ -82,7 +83,7 @@ def _range_over(lo, hi, z_lo, z_hi):
     return least, most
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def cluster_tiles(
     start, stop, centre_of, half_of, cone_of, view, camera, cull, column_lo, column_hi, row_lo, row_hi, ranges, counts
 ):  # fmt: skip
@@ -138,7 +139,7 @@ def cluster_tiles(
                 counts[row * n_cols + col + 1] += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def bin_clusters(ranges, n_cols, places, clusters):
     """Write each cluster's number into the bins of its tiles; ``places`` (tiles) says where each bin goes on."""
     for c in range(ranges.shape[0]):

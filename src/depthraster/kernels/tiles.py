@@ -14,7 +14,7 @@ face is inside the rounded one. What a pixel 2e-6 pixel outside could extrapolat
 range of 1/Z.
 
 The commonest change is a new way for a face to be seen: add a branch in `draw_clusters` that makes a
-plane record, and let `_draw_face` draw it.
+plane record, and let `_draw_large` draw it.
 
 Edge functions after Pineda, "A Parallel Algorithm for Polygon Rasterization" (SIGGRAPH 1988); faces that
 reach behind the camera after Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates"
@@ -24,10 +24,10 @@ reach behind the camera after Olano and Greer, "Triangle Scan Conversion using 2
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.clusters import MAX_FACES, MAX_VERTICES
+from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
+from depthraster.kernels.jit import inlined, inner, kernel
 from depthraster.kernels.lens import project_frame
 
 __all__ = ["draw_clusters"]
@@ -39,7 +39,6 @@ _EDGE_ROUNDING = 10.0 * 2.0**-24
 _N = BLOCK_PIXELS
 _V = MAX_VERTICES
 _F = MAX_FACES
-_LANES = 16
 _ROW_SHIFT = BLOCK_HEIGHT.bit_length() - 1
 _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
@@ -47,7 +46,7 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 _SMALL = 32.0 * 32.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@inlined
 def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb, wc, w_least, w_most):
     """Take a face's 1/Z into the block's pixels where it is inside all three edges and nearer than what is there.
 
@@ -72,22 +71,20 @@ def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb,
             names[i] = name if nearer else held
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _draw_large(
-    blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
-    a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wd, w_least, w_most,
-):  # fmt: skip
+@inner
+def _draw_large(blocks, refs, names, name, row0, row1, col0, col1, blocks_across, plane):
     """Draw a face of any size, given as float64 planes, into the blocks of pixels row0..row1, col0..col1.
 
-    The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block
-    only.
+    The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block only.
     """
+    a0, b0, d0, a1, b1, d1 = plane[0], plane[1], plane[2], plane[3], plane[4], plane[5]
+    a2, b2, d2, wa, wb, wd = plane[6], plane[7], plane[8], plane[9], plane[10], plane[11]
     zero = np.float32(0.0)
     fa0, fb0 = np.float32(a0), np.float32(b0)
     fa1, fb1 = np.float32(a1), np.float32(b1)
     fa2, fb2 = np.float32(a2), np.float32(b2)
     fwa, fwb = np.float32(wa), np.float32(wb)
-    least, most = np.float32(w_least), np.float32(w_most)
+    least, most = np.float32(plane[12]), np.float32(plane[13])
     for block_row in range(row0 // BLOCK_HEIGHT, row1 // BLOCK_HEIGHT + 1):
         for block_col in range(col0 // BLOCK_WIDTH, col1 // BLOCK_WIDTH + 1):
             index = block_row * blocks_across + block_col
@@ -109,30 +106,31 @@ def _draw_large(
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _draw_projected(
-    blocks, refs, names, name, row0, row1, col0, col1, blocks_across, rx, ry,
-    ax, ay, aw, bx, by, bw, cx, cy, cw, area,
-):  # fmt: skip
-    """Draw a large face whose vertices are all in front of the camera, from their plane pixels and 1/Z."""
-    sign = 1.0 if area > 0.0 else -1.0
+@inner
+def _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane):
+    """Give the planes of a face whose vertices are all in front of the camera, from their plane pixels and 1/Z.
+
+    ``plane`` takes A, B, D of the edges ab, bc, ca (positive on the face's side) and of 1/Z, and the bounds of 1/Z.
+    """
+    ax, ay, aw = xs[a], ys[a], ws[a]
+    bx, by, bw = xs[b], ys[b], ws[b]
+    cx, cy, cw = xs[c], ys[c], ws[c]
     abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
-    # Edge from p to q: (q - p) x (point - p), positive on the face's side.
+    area = abx * acy - acx * aby
+    sign = 1.0 if area > 0.0 else -1.0
+    # Edge from p to q: (q - p) x (point - p).
     a0, b0 = -aby * sign, abx * sign
     a1, b1 = -bcy * sign, bcx * sign
     a2, b2 = acy * sign, -acx * sign
-    d0 = (abs(a0) * rx + abs(b0) * ry) - (a0 * ax + b0 * ay)
-    d1 = (abs(a1) * rx + abs(b1) * ry) - (a1 * bx + b1 * by)
-    d2 = (abs(a2) * rx + abs(b2) * ry) - (a2 * ax + b2 * ay)
+    plane[0], plane[1], plane[2] = a0, b0, (abs(a0) * rx + abs(b0) * ry) - (a0 * ax + b0 * ay)
+    plane[3], plane[4], plane[5] = a1, b1, (abs(a1) * rx + abs(b1) * ry) - (a1 * bx + b1 * by)
+    plane[6], plane[7], plane[8] = a2, b2, (abs(a2) * rx + abs(b2) * ry) - (a2 * ax + b2 * ay)
     wa, wb, wc = _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
-    _draw_large(
-        blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
-        a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wc - wa * ax - wb * ay,
-        min(aw, min(bw, cw)), max(aw, max(bw, cw)),
-    )  # fmt: skip
+    plane[9], plane[10], plane[11] = wa, wb, wc - wa * ax - wb * ay
+    plane[12], plane[13] = min(aw, min(bw, cw)), max(aw, max(bw, cw))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@inlined
 def _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
     """Return the slopes of 1/Z along x and y, and its value at vertex a."""
     ab2, ac2 = abx * abx + aby * aby, acx * acx + acy * acy
@@ -153,7 +151,7 @@ def _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
     return (thin_wa if thin else wa), (thin_wb if thin else wb), (thin_wc if thin else aw)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _make_small(n, rx, ry, staged, planes):
     """Turn n staged small faces, all in front of the camera, into planes around their vertex a.
 
@@ -161,7 +159,7 @@ def _make_small(n, rx, ry, staged, planes):
     ``planes`` takes such rows of float32: A, B and the threshold of the edges ab, bc, ca, slopes and value at
     a of 1/Z, and its bounds.
     """
-    for i in range(((n + _LANES - 1) // _LANES) * _LANES):
+    for i in range(((n + LANES - 1) // LANES) * LANES):
         ax, ay, aw = staged[i], staged[_F + i], staged[2 * _F + i]
         bx, by, bw = staged[3 * _F + i], staged[4 * _F + i], staged[5 * _F + i]
         cx, cy, cw = staged[6 * _F + i], staged[7 * _F + i], staged[8 * _F + i]
@@ -188,7 +186,7 @@ def _make_small(n, rx, ry, staged, planes):
         planes[13 * _F + i] = np.float32(max(aw, max(bw, cw)))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _draw_small(n, blocks, refs, names, blocks_across, boxes, staged, planes):
     """Draw n small faces, made by `_make_small`, into the blocks of their boxes.
 
@@ -210,19 +208,18 @@ def _draw_small(n, blocks, refs, names, blocks_across, boxes, staged, planes):
                 )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _draw_homogeneous(
-    blocks, refs, names, name, row0, row1, col0, col1, blocks_across, rx, ry, bounds, cull, placed, a, b, c
-):  # fmt: skip
-    """Draw a face of which a vertex may lie behind the camera or outside the lens domain, without clipping it.
+@inner
+def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
+    """Give the planes, as `_projected_planes`, of a face of which a vertex may lie anywhere; False if it is not seen.
 
-    The edge functions are the components of the ray in the base of the three vertices (Olano and Greer 1997,
-    section 3), their sum is 1/Z; a ray that has all three positive meets the face in front of the camera.
+    For vertices behind the camera or outside the lens domain, without clipping: the edge functions are the components
+    of the ray in the base of the three vertices (Olano and Greer 1997, section 3), their sum is 1/Z; a ray that has
+    all three positive meets the face in front of the camera.
     """
     az, bz, cz = placed[2 * _V + a], placed[2 * _V + b], placed[2 * _V + c]
     deepest = max(az, max(bz, cz))
     if not deepest > 0.0:
-        return
+        return False
     ax, ay = placed[a], placed[_V + a]
     bx, by = placed[b], placed[_V + b]
     cx, cy = placed[c], placed[_V + c]
@@ -236,7 +233,7 @@ def _draw_homogeneous(
     a2, b2, d2 = ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux
     volume = ax * a0 + ay * b0 + az * d0
     if volume == 0.0 or not np.isfinite(volume) or (cull and volume > 0.0):
-        return
+        return False
     wa, wb, wd = (a0 + a1 + a2) / volume, (b0 + b1 + b2) / volume, (d0 + d1 + d2) / volume
     scale = max(
         max(abs(a0) + abs(b0), abs(a1) + abs(b1)), max(abs(a2) + abs(b2), abs(d0) + abs(d1) + abs(d2))
@@ -253,17 +250,16 @@ def _draw_homogeneous(
         | (max(a1 * bounds[0], a1 * bounds[1]) + max(b1 * bounds[2], b1 * bounds[3]) + d1 < 0.0)
         | (max(a2 * bounds[0], a2 * bounds[1]) + max(b2 * bounds[2], b2 * bounds[3]) + d2 < 0.0)
     ):
-        return
-    w_most = np.inf
+        return False
+    plane[0], plane[1], plane[2], plane[3], plane[4], plane[5] = a0, b0, d0, a1, b1, d1
+    plane[6], plane[7], plane[8], plane[9], plane[10], plane[11] = a2, b2, d2, wa, wb, wd
+    plane[12], plane[13] = 1.0 / deepest, np.inf
     if min(az, min(bz, cz)) > 0.0:
-        w_most = max(1.0 / az, max(1.0 / bz, 1.0 / cz))
-    _draw_large(
-        blocks, refs, names, name, row0, row1, col0, col1, blocks_across,
-        a0, b0, d0, a1, b1, d1, a2, b2, d2, wa, wb, wd, 1.0 / deepest, w_most,
-    )  # fmt: skip
+        plane[13] = max(1.0 / az, max(1.0 / bz, 1.0 / cz))
+    return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, placed):
     """Transform and project the n vertices of a cluster.
 
@@ -280,7 +276,7 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
     d3 = view[1, 0] * cx + view[1, 1] * cy + view[1, 2] * cz + view[1, 3]
     z3 = view[2, 0] * cx + view[2, 1] * cy + view[2, 2] * cz + view[2, 3]
     # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
-    whole = ((n + _LANES - 1) // _LANES) * _LANES
+    whole = ((n + LANES - 1) // LANES) * LANES
     for i in range(whole):
         p = np.float64(offsets[first + i])
         q = np.float64(offsets[first + n + i])
@@ -304,7 +300,7 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
         placed[7 * _V + i] = v
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def draw_clusters(
     scene, clusters, view, lens, guard, bulge, cull, bounds, row0, col0, n_rows, n_cols, blocks, refs, names, placed
 ):  # fmt: skip
@@ -325,6 +321,7 @@ def draw_clusters(
     u0, v0 = np.float64(col0) + 0.5, np.float64(row0) + 0.5  # the first pixel's centre
     u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
     staged, planes, boxes = np.zeros(10 * _F), np.empty(14 * _F, np.float32), np.empty((_F, 5), np.int32)
+    others, plane = np.empty((_F, 5), np.int32), np.empty(14)
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
     us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
     for at in range(clusters.shape[0]):
@@ -341,15 +338,14 @@ def draw_clusters(
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
-        n_staged = 0
+        n_staged, n_others = 0, 0
         for face in range(end_face - first_face):
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
             au, bu, cu = us[a], us[b], us[c]
             if np.isnan(au + bu + cu):
-                _draw_homogeneous(
-                    blocks, refs, names, face_ids[face], 0, n_rows - 1, 0, n_cols - 1, blocks_across, rx, ry,
-                    bounds, cull, placed, a, b, c,
-                )  # fmt: skip
+                others[n_others, 0], others[n_others, 1], others[n_others, 2] = face, 0, n_rows - 1
+                others[n_others, 3], others[n_others, 4] = 0, n_cols - 1
+                n_others += 1
                 continue
             ax, ay = xs[a], ys[a]
             bx, by = xs[b], ys[b]
@@ -372,17 +368,15 @@ def draw_clusters(
                 & (first_row <= last_row)
             ):
                 continue
-            aw, bw, cw = ws[a], ws[b], ws[c]
             if size2 > _SMALL:
-                _draw_projected(
-                    blocks, refs, names, face_ids[face], np.int64(first_row), np.int64(last_row),
-                    np.int64(first_col), np.int64(last_col), blocks_across, rx, ry,
-                    ax, ay, aw, bx, by, bw, cx, cy, cw, area,
-                )  # fmt: skip
+                others[n_others, 0] = face
+                others[n_others, 1], others[n_others, 2] = np.int32(first_row), np.int32(last_row)
+                others[n_others, 3], others[n_others, 4] = np.int32(first_col), np.int32(last_col)
+                n_others += 1
                 continue
-            staged[n_staged], staged[_F + n_staged], staged[2 * _F + n_staged] = ax, ay, aw
-            staged[3 * _F + n_staged], staged[4 * _F + n_staged], staged[5 * _F + n_staged] = bx, by, bw
-            staged[6 * _F + n_staged], staged[7 * _F + n_staged], staged[8 * _F + n_staged] = cx, cy, cw
+            staged[n_staged], staged[_F + n_staged], staged[2 * _F + n_staged] = ax, ay, ws[a]
+            staged[3 * _F + n_staged], staged[4 * _F + n_staged], staged[5 * _F + n_staged] = bx, by, ws[b]
+            staged[6 * _F + n_staged], staged[7 * _F + n_staged], staged[8 * _F + n_staged] = cx, cy, ws[c]
             staged[9 * _F + n_staged] = area
             boxes[n_staged, 0] = np.int32(first_row) >> _ROW_SHIFT
             boxes[n_staged, 1] = np.int32(last_row) >> _ROW_SHIFT
@@ -393,3 +387,15 @@ def draw_clusters(
 
         _make_small(n_staged, rx0, ry0, staged, planes)
         _draw_small(n_staged, blocks, refs, names, blocks_across, boxes, staged, planes)
+        for i in range(n_others):
+            face = others[i, 0]
+            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
+            if np.isnan(us[a] + us[b] + us[c]):
+                if not _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
+                    continue
+            else:
+                _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane)
+            _draw_large(
+                blocks, refs, names, face_ids[face], others[i, 1], others[i, 2], others[i, 3], others[i, 4],
+                blocks_across, plane,
+            )  # fmt: skip
