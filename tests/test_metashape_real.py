@@ -1,0 +1,131 @@
+"""Real cameras files and projects against what Metashape itself measured: GNSS places, tie points."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import depthraster as dr
+from depthraster.io.metashape_xml import chunk_from_element, load_chunk
+
+
+def real(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return path
+
+
+def test_a_real_file_of_metashape_1_5(real_data):
+    chunk = load_chunk(real(real_data / "delfem2_mvs" / "camera.xml"))
+    assert len(chunk.cameras) == 20 and all(c.aligned and c.enabled for c in chunk.cameras)
+    calibration = chunk.cameras[0].calibration
+    assert (calibration.width, calibration.height, calibration.k3) == (3456, 2304, -6.3326987008001367)
+    assert chunk.transform is None and chunk.crs.startswith("LOCAL_CS")
+    assert chunk.region is not None
+
+
+def test_a_real_file_of_922_cameras(real_data):
+    path = real(real_data / "geograypher_composite" / "composite_georef_cameras.xml")
+    start = time.perf_counter()
+    chunk = load_chunk(path)
+    assert time.perf_counter() - start < 0.5
+    assert len(chunk.cameras) == 922 and sum(c.aligned for c in chunk.cameras) == 915
+    # Beside its transform a camera has its place by GNSS, and the chunk's transform takes it there, to metres. Compared
+    # across the vertical: the file's heights are not from where the transform's are, +45 m for one flight and -50 m for
+    # the other, and switched off for it.
+    references = {
+        element.get("id"): element.find("reference").attrib
+        for element in ElementTree.parse(path).getroot().iter("camera")
+        if element.find("reference") is not None
+    }
+    away = []
+    for camera in chunk.cameras:
+        reference = references.get(str(camera.id))
+        if camera.aligned and reference is not None:
+            lon, lat, height = (float(reference[axis]) for axis in "xyz")
+            place = earth_point(lon, lat, height)
+            up = earth_point(lon, lat, height + 1.0) - place
+            offset = (chunk.transform @ camera.transform)[:3, 3] - place
+            away.append(np.linalg.norm(offset - offset @ up * up))
+    assert len(away) == 915
+    assert max(away) < 10.0  # metres, of a survey hundreds of metres wide, 6.4e6 m from the origin
+
+
+def earth_point(lon: float, lat: float, height: float) -> np.ndarray:
+    """WGS 84 degrees and metres to geocentric metres."""
+    lon, lat = np.radians([lon, lat])
+    e2 = 0.0066943799901413165
+    n = 6378137.0 / np.sqrt(1 - e2 * np.sin(lat) ** 2)
+    return np.array(
+        [
+            (n + height) * np.cos(lat) * np.cos(lon),
+            (n + height) * np.cos(lat) * np.sin(lon),
+            (n * (1 - e2) + height) * np.sin(lat),
+        ]
+    )
+
+
+def test_the_oldest_format_is_refused_by_name(real_data):
+    with pytest.raises(dr.FormatError, match="<collection> format"):
+        load_chunk(real(real_data / "photoscan_collection" / "cameras.xml"))
+
+
+def test_real_projects_are_refused_by_name(real_data):
+    paths = [*real(real_data / "easyidp_psx").glob("*.psx"), *real(real_data / "psz_dbat").glob("*.psz")]
+    assert len(paths) == 6
+    for path in paths:
+        with pytest.raises(dr.FormatError, match="this is a Metashape project"):
+            load_chunk(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "aligned", "shutter"), [("goya_test", 256, True), ("wheat_tanashi", 138, False)]
+)
+def test_the_chunk_of_a_real_project(real_data, name, aligned, shutter):
+    path = real(real_data / "easyidp_psx" / f"{name}.files" / "0" / "chunk.zip")
+    element = ElementTree.fromstring(zipfile.ZipFile(path).read("doc.xml"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        chunk = chunk_from_element(element, name)
+    assert ["rolling shutter" in str(w.message) for w in caught] == [True] * shutter
+    assert sum(c.aligned for c in chunk.cameras) == aligned and chunk.region is not None
+
+
+def ply_points(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two or three float columns and the ids of a PhotoScan point file."""
+    header, body = data.split(b"end_header\n", 1)
+    count = int(re.search(rb"element vertex (\d+)", header)[1])
+    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
+    rows = np.frombuffer(body, [(n, "<i4" if n == "id" else "<f4") for n in names], count)
+    return np.stack([rows[n] for n in "xyz" if n in names], axis=1).astype(float), rows["id"]
+
+
+@pytest.mark.parametrize("name", ["c4040z_79b5e4cc", "sxb_5cdc1dba"])
+def test_legacy_calibrations_meet_the_tie_points_of_real_projects(real_data, tmp_path, name):
+    """Absolute cx and cy, p1 and p2 the other way round: 17,838 observations in the first tell."""
+    archive = zipfile.ZipFile(real(real_data / "psz_dbat" / f"{name}.psz"))
+    path = tmp_path / "doc.xml"
+    path.write_bytes(archive.read("doc.xml"))
+    assert b"<fx>" in path.read_bytes()
+    cameras = {camera.id: camera for camera in load_chunk(path).cameras}
+    points, ids = ply_points(archive.read("points0.ply"))
+    residuals = []
+    for element in ElementTree.parse(path).getroot().iter("projections"):
+        camera = cameras[int(element.get("camera_id"))]
+        pixels, seen = ply_points(archive.read(element.get("path")))
+        k = np.searchsorted(ids, seen).clip(max=len(ids) - 1)
+        known = ids[k] == seen
+        inverse = np.linalg.inv(camera.transform)
+        in_camera = points[k[known]] @ inverse[:3, :3].T + inverse[:3, 3]
+        residuals.append(camera.calibration.project(in_camera) - pixels[known])
+    residuals = np.concatenate(residuals)
+    assert len(residuals) > 4000 and np.isfinite(residuals).all()
+    assert np.abs(np.median(residuals, axis=0)).max() < 0.1
+    assert np.median(np.linalg.norm(residuals, axis=1)) < 1.0
