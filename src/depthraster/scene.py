@@ -200,8 +200,17 @@ class Scene:
         self._n_dropped = n_dropped
 
 
+def _as_array(value: npt.ArrayLike, name: str, needed: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} make no array ({error}); a {needed} is needed: pass rows of equal length"
+        ) from None
+
+
 def _checked_vertices(vertices_like: npt.ArrayLike) -> npt.NDArray[Any]:
-    vertices = np.asarray(vertices_like)
+    vertices = _as_array(vertices_like, "vertices", "(V, 3) array of numbers")
     if vertices.dtype.kind not in "fiu":
         raise TypeError(
             f"vertices are of type {vertices.dtype}; real numbers are needed: pass a (V, 3) float array"
@@ -216,7 +225,7 @@ def _checked_vertices(vertices_like: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def _checked_faces(faces_like: npt.ArrayLike) -> npt.NDArray[Any]:
-    faces = np.asarray(faces_like)
+    faces = _as_array(faces_like, "faces", "(F, 3) array of vertex indices")
     if faces.size == 0:
         raise ValueError(
             f"the mesh has no faces (shape {faces.shape}); at least one is needed: a point cloud must be meshed first"

@@ -16,7 +16,8 @@ from numba import njit
 __all__ = ["inlined", "inner", "kernel"]
 
 kernel: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")
-inner: Callable[..., Any] = njit(
+# The two options are numba's own but missing from its type hints.
+inner: Callable[..., Any] = njit(  # type: ignore[call-overload]
     nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 inlined: Callable[..., Any] = njit(nogil=True, error_model="numpy", inline="always")

@@ -2,7 +2,7 @@
 
 A ray is a point of the undistorted image plane in plane pixels, (f x, f y). Between nodes it is a cubic
 polynomial in each direction through the four nearest nodes; cells of the grid where the fourth differences of
-the nodes let it miss by more than 5e-7 pixel, or that reach out of the lens' domain, are marked for Newton's
+the nodes let it miss by more than 1.5e-6 pixel, or that reach out of the lens' domain, are marked for Newton's
 iteration at every pixel. `fill_rays` lays the rays out in blocks, as ``blocks.py`` describes them.
 
 The commonest change is another lens: nothing here depends on which, but for the call of ``unproject_frame``.
@@ -24,7 +24,7 @@ __all__ = ["RayGrid", "fill_rays", "iterate_rays", "ray_grid"]
 
 _N = BLOCK_PIXELS
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
-_TOLERANCE = 5e-7  # plane pixels
+_TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
 
 
@@ -88,32 +88,32 @@ def _interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
 
 @inner
-def _cubics_of_row(nodes, node_row, node_col, t, coefficients):
-    """Compute the cubics, x's and y's, along the row at t (0 .. 1) of a cell: four coefficients each, lowest first."""
-    w0 = -t * (t - 1.0) * (t - 2.0) / 6.0
-    w1 = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
-    w2 = -(t + 1.0) * t * (t - 2.0) / 2.0
-    w3 = (t + 1.0) * t * (t - 1.0) / 6.0
+def _bicubic(nodes, node_row, node_col, cell):
+    """Compute the bicubic polynomials of a cell: ``cell[4 (4 axis + k) + m]`` belongs to t^k along u times s^m along v.
+
+    t and s run from 0 to 1 over the cell; node (node_row, node_col) is at t = s = -1.
+    """
     for axis in range(2):
-        for k in range(4):
-            coefficients[4 * axis + k] = (
-                w0 * nodes[node_row, node_col + k, axis] + w1 * nodes[node_row + 1, node_col + k, axis]
-                + w2 * nodes[node_row + 2, node_col + k, axis] + w3 * nodes[node_row + 3, node_col + k, axis]
-            )  # fmt: skip
-        # From the values at -1, 0, 1, 2 to coefficients.
-        a, b, c, d = (
-            coefficients[4 * axis], coefficients[4 * axis + 1], coefficients[4 * axis + 2], coefficients[4 * axis + 3]
-        )  # fmt: skip
-        coefficients[4 * axis] = b
-        coefficients[4 * axis + 1] = c - a / 3.0 - b / 2.0 - d / 6.0
-        coefficients[4 * axis + 2] = (a + c) / 2.0 - b
-        coefficients[4 * axis + 3] = (d - a) / 6.0 + (b - c) / 2.0
+        for row in range(4):
+            a, b = nodes[node_row + row, node_col, axis], nodes[node_row + row, node_col + 1, axis]
+            c, d = nodes[node_row + row, node_col + 2, axis], nodes[node_row + row, node_col + 3, axis]
+            # The cubic with values a, b, c, d at -1, 0, 1, 2.
+            cell[16 * axis + row] = b
+            cell[16 * axis + 4 + row] = c - a / 3.0 - b / 2.0 - d / 6.0
+            cell[16 * axis + 8 + row] = (a + c) / 2.0 - b
+            cell[16 * axis + 12 + row] = (d - a) / 6.0 + (b - c) / 2.0
+    for k in range(8):
+        a, b, c, d = cell[4 * k], cell[4 * k + 1], cell[4 * k + 2], cell[4 * k + 3]
+        cell[4 * k] = b
+        cell[4 * k + 1] = c - a / 3.0 - b / 2.0 - d / 6.0
+        cell[4 * k + 2] = (a + c) / 2.0 - b
+        cell[4 * k + 3] = (d - a) / 6.0 + (b - c) / 2.0
 
 
 @inner
-def _block_by_cubics(left, spacing, lanes, middle, block, ref):
+def _block_by_cubics(left, per_pixel, lanes, middle, block, ref):
     """Fill a block whose left edge is at ``left`` (0 .. 1) of its cell from the cubics of its pixel rows."""
-    t = left + 0.5 * BLOCK_WIDTH / spacing
+    t = left + 0.5 * BLOCK_WIDTH * per_pixel
     x0 = middle[0] + t * (middle[1] + t * (middle[2] + t * middle[3]))
     y0 = middle[4] + t * (middle[5] + t * (middle[6] + t * middle[7]))
     for i in range(_N):
@@ -145,37 +145,40 @@ def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs):
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
     # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from
-    # the block's left edge: one value per pixel, so that the loop over pixels vectorizes.
-    lanes = np.empty(9 * _N)
+    # the block's left and upper edges: one value per pixel, so that the loop over pixels vectorizes.
+    lanes = np.empty(10 * _N)
     for i in range(_N):
+        lanes[9 * _N + i] = ((i // BLOCK_WIDTH) + 0.5) / spacing
         lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
-    middle = np.empty(8)
+    cell, middle = np.empty(32), np.empty(8)
+    per_pixel = 1.0 / spacing  # exact: the spacing is a power of two
     n_left = 0
     for cell_row in range((n_rows + spacing - 1) // spacing):
         for cell_col in range((n_cols + spacing - 1) // spacing):
             node_row, node_col = row0 // spacing + cell_row, col0 // spacing + cell_col
             by_iteration = exact[node_row, node_col] != 0
+            if not by_iteration:
+                _bicubic(nodes, node_row, node_col, cell)
             for sub_row in range(min(down, blocks_down - cell_row * down)):
                 block_row = cell_row * down + sub_row
                 if not by_iteration:
-                    for i in range(BLOCK_HEIGHT):
-                        _cubics_of_row(
-                            nodes, node_row, node_col, (sub_row * BLOCK_HEIGHT + i + 0.5) / spacing, middle
-                        )
-                        for k in range(8):
-                            for j in range(BLOCK_WIDTH):
-                                lanes[k * _N + i * BLOCK_WIDTH + j] = middle[k]
-                    _cubics_of_row(
-                        nodes, node_row, node_col, (sub_row + 0.5) * BLOCK_HEIGHT / spacing, middle
-                    )
+                    # The cubics along u in the row of each pixel of a block, and in the blocks' middle.
+                    top = sub_row * BLOCK_HEIGHT * per_pixel
+                    for k in range(8):
+                        c0, c1, c2, c3 = cell[4 * k], cell[4 * k + 1], cell[4 * k + 2], cell[4 * k + 3]
+                        for i in range(_N):
+                            s = top + lanes[9 * _N + i]
+                            lanes[k * _N + i] = c0 + s * (c1 + s * (c2 + s * c3))
+                        s = top + 0.5 * BLOCK_HEIGHT * per_pixel
+                        middle[k] = c0 + s * (c1 + s * (c2 + s * c3))
                 for sub_col in range(min(across, blocks_across - cell_col * across)):
                     block_col = cell_col * across + sub_col
                     index = block_row * blocks_across + block_col
                     if by_iteration:
                         n_left += 1
                     else:
-                        left = sub_col * BLOCK_WIDTH / spacing
-                        _block_by_cubics(left, spacing, lanes, middle, blocks[index], refs[index])
+                        left = sub_col * BLOCK_WIDTH * per_pixel
+                        _block_by_cubics(left, per_pixel, lanes, middle, blocks[index], refs[index])
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
         for col in range(n_cols, blocks_across * BLOCK_WIDTH):
