@@ -1,6 +1,6 @@
 """Mesh files to plain arrays: `load_mesh` chooses the reader, judges what it found, and cuts polygons into triangles.
 
-PLY, OBJ and OFF have readers of their own beside this module, which say why; STL and glTF are read by trimesh. What the
+PLY, OBJ, STL and OFF have readers of their own beside this module, which say why; glTF is read by trimesh. What the
 renderer needs of vertices is ``scene.py``'s to check. To add a format: a line in `_READERS`, a function that returns what
 `_Polygons` says, and a file in ``tests/test_meshes_io.py``.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from depthraster.io.obj import read_obj
 from depthraster.io.off import read_off
 from depthraster.io.ply import read_ply
 from depthraster.io.polygons import triangulate
+from depthraster.io.stl import read_stl
 
 __all__ = ["Mesh", "load_mesh"]
 
@@ -125,25 +125,20 @@ def _mesh(
         corner = int(np.argmax(((corners < 0) | (corners >= len(vertices))).reshape(-1)))
         face = corner // 3 if sizes is None else int(np.searchsorted(np.cumsum(sizes), corner, "right"))
         named = corners.reshape(-1)[corner]
+        what = f"vertex {named}" if named >= 0 else "a vertex before the first"
         raise FormatError(
-            f"{path}: face {face} (counted from 0) names {f'vertex {named}' if named >= 0 else 'a vertex before the first'}, "
-            f"and there are {len(vertices)} vertices; every face needs vertices that exist: export the mesh again"
+            f"{path}: face {face} (counted from 0) names {what}, and there are {len(vertices)} "
+            "vertices; every face needs vertices that exist: export the mesh again"
         )
     if sizes is not None and (sizes == 3).all():
         corners, sizes = corners.reshape(-1, 3), None
-    faces = corners if sizes is None else triangulate(corners, sizes, vertices)
+    try:
+        faces = corners if sizes is None else triangulate(corners, sizes, vertices)
+    except ValueError as error:
+        raise FormatError(
+            f"{path}: {error}; a triangle mesh is needed: triangulate it when exporting"
+        ) from None
     return Mesh(vertices, faces.astype(np.int32 if len(vertices) < 2**31 else np.int64, copy=False))
-
-
-def _read_stl(data: npt.NDArray[np.uint8], path: Path) -> _Polygons:
-    vertices, corners, sizes = _read_with_trimesh(path)
-    start = data[:512].tobytes().lstrip().lower()
-    if start.startswith(b"solid") and len(data) != 84 + 50 * int.from_bytes(data[80:84].tobytes(), "little"):
-        # Text, of which trimesh takes the solids that have an end.
-        n = len(re.findall(rb"^\s*vertex\s", data.tobytes(), re.MULTILINE | re.IGNORECASE))
-        if n != len(vertices):
-            raise ValueError(f"there are {n} vertices, but only {len(vertices)} in solids that have an end")
-    return vertices, corners, sizes
 
 
 def _read_gltf(data: npt.NDArray[np.uint8], path: Path) -> _Polygons:
@@ -226,7 +221,7 @@ def _read_with_trimesh(path: Path) -> _Polygons:
 _READERS: dict[str, Callable[[npt.NDArray[np.uint8], Path], _Polygons]] = {
     ".ply": lambda data, _: read_ply(data),
     ".obj": lambda data, _: read_obj(data),
-    ".stl": _read_stl,
+    ".stl": lambda data, _: read_stl(data),
     ".off": lambda data, _: read_off(data),
     ".glb": _read_gltf,
     ".gltf": _read_gltf,

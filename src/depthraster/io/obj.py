@@ -82,13 +82,15 @@ def read_obj(data: Bytes) -> tuple[Floats, Ints, Ints]:
 def _blocks(data: Bytes) -> Iterator[Bytes]:
     """Yield the text in pieces of whole lines, comments and continued lines made blank."""
     start = 3 if data[:3].tobytes() == b"\xef\xbb\xbf" else 0  # the byte-order mark that some editors write
+    head = data[:_BLOCK]
+    old_macintosh = not (head == _NEWLINE).any() and (head == _RETURN).any()
     while start < len(data):
         length = _BLOCK
         while True:
             text = data[start : start + length].copy()
             if start + length >= len(data):
                 text = np.append(text, np.uint8(_NEWLINE))
-            if not (text == _NEWLINE).any() and (text == _RETURN).any():  # lines of old Macintosh files
+            if old_macintosh:  # its lines end with a carriage return only
                 text[text == _RETURN] = _NEWLINE
             ends = np.flatnonzero(text == _NEWLINE)
             last = text[np.maximum(ends - 1, 0)]

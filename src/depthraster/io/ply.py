@@ -1,8 +1,9 @@
 """PLY files, text and binary, to vertices and polygons.
 
 Read here and not by trimesh, which refuses binary files that mix triangles with quads, takes truncated text files for
-whole, and renumbers vertices where there are texture coordinates. Cutting polygons and judging the mesh are
-``meshes.py``'s. The commonest change is another name that programs give to the list of vertex indices: `_INDEX_NAMES`.
+whole, rounds numbers in text to single precision, and renumbers vertices where there are texture coordinates. Cutting
+polygons and judging the mesh are ``meshes.py``'s. The commonest change is another name that programs give to the list of
+vertex indices: `_INDEX_NAMES`.
 """
 
 from __future__ import annotations

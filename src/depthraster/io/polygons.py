@@ -14,6 +14,9 @@ __all__ = ["triangulate"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+# Cutting ears takes time with the square of the corners: a second for this many.
+_MAX_CONCAVE = 5000
+
 
 def triangulate(corners: npt.NDArray[np.integer], sizes: Ints, vertices: Floats) -> Ints:
     """Cut polygons into triangles.
@@ -35,6 +38,11 @@ def triangulate(corners: npt.NDArray[np.integer], sizes: Ints, vertices: Floats)
     -------
     (N - 2 P, 3) int64 array
         Vertex indices of the triangles.
+
+    Raises
+    ------
+    ValueError
+        A concave polygon has more than 5000 corners.
     """
     first = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     target = first - 2 * np.arange(len(sizes))
@@ -61,6 +69,8 @@ def _same_size(polygons: Ints, vertices: Floats) -> Ints:
         good = ~_turned(fans, vertices)
         faces[turned[good]] = fans[good]
         turned = turned[~good]
+    if n > _MAX_CONCAVE and len(turned):
+        raise ValueError(f"a face has {n} corners and is concave; at most {_MAX_CONCAVE} are possible")
     for k in turned if n > 5 else ():
         faces[k] = _cut_ears(polygons[k], vertices)
     return faces
@@ -94,17 +104,18 @@ def _cut_ears(polygon: Ints, vertices: Floats) -> Ints:
     left = list(range(len(polygon)))
     faces = []
     k = misses = 0
-    while len(left) > 3:
+    while len(left) > 3 and misses < len(left):
         k %= len(left)
         before, here, after = left[k - 1], left[k], left[(k + 1) % len(left)]
-        if misses >= len(left) or _is_ear(plane, left, before, here, after):
+        if _is_ear(plane, left, before, here, after):
             faces.append((before, here, after))
             del left[k]
             misses = 0
         else:
             misses += 1
             k += 1  # after a cut, the next corner stands at k: every other one is cut, and triangles stay fat
-    faces.append((left[0], left[1], left[2]))
+    # Three corners are left, or an outline that crosses itself: those have no ears in the end.
+    faces.extend((left[0], left[i], left[i + 1]) for i in range(1, len(left) - 1))
     triangles: Ints = polygon[np.array(faces)]
     return triangles
 
