@@ -175,7 +175,7 @@ def _checked_view(
             f"depth is {depth!r}; 'z' or 'range' is needed: pass one of them, or None for the default"
         )
     try:
-        value = np.float32(background)
+        value = np.float32(float(background))
     except (TypeError, ValueError):
         raise TypeError(f"background is {background!r}; a number is needed: pass a float, or NaN") from None
     return check_transform(transform), calibration, depth == "range", value

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +23,13 @@ from depthraster.kernels.clusters import (
     VERTEX_MISSING,
     build_clusters,
     face_keys,
+    scatter_keys,
 )
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ClusterArrays", "Scene", "thread_count"]
 
-_BAD_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _RANGE = 1 << 16  # faces per work item; fixed, so that clusters do not depend on the number of threads
+_BUCKET_BITS = 10  # of the keys, for sorting: buckets that fit a core's cache
 _SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
 _MAX_FACES = 2**31 - 1  # face indices are int32
 
@@ -280,19 +278,61 @@ def _curve(
     return lo, 2.0**levels / greatest, bits
 
 
+def _spread_table(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Return the key's bits that each byte of a cell's x, y and z becomes: (3, 4, 256), for `face_keys`."""
+    table = np.zeros((3, 4, 256), np.uint64)
+    values = np.arange(256)
+    place = 32
+    for level in range(int(bits.max())):
+        for axis in range(3):
+            if level < bits[axis]:
+                table[axis, level // 8] |= ((values >> level % 8) & 1).astype(np.uint64) << np.uint64(place)
+                place += 1
+    return table
+
+
+def _sorted_keys(
+    keys: npt.NDArray[np.uint64],
+    counts: npt.NDArray[np.int64],
+    ranges: list[tuple[int, int]],
+    shift: np.uint64,
+    pool: ThreadPoolExecutor,
+) -> npt.NDArray[np.uint64]:
+    """Return the good keys in order: moved to buckets by their highest bits, then each bucket sorted."""
+    ends = np.cumsum(counts.T.ravel()).reshape(counts.shape[::-1]).T  # bucket by bucket, range by range
+    places = np.ascontiguousarray(ends - counts)
+    order = np.empty(int(ends[-1, -1]), np.uint64)
+
+    def scatter(item: int) -> None:
+        scatter_keys(keys, *ranges[item], shift, places[item], order)
+
+    def sort(bucket: int) -> None:
+        order[ends[0, bucket] - counts[0, bucket] : ends[-1, bucket]].sort()
+
+    list(pool.map(scatter, range(len(ranges))))
+    list(pool.map(sort, np.flatnonzero(counts.sum(axis=0)).tolist()))
+    return order
+
+
 def _sorted_faces(
     vertices: npt.NDArray[Any], faces: npt.NDArray[Any], invalid: str, pool: ThreadPoolExecutor
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
     """Return the sort keys of the valid faces in order (their low half is the face), the bounds, and the dropped."""
     lo, per_unit, bits = _curve(_sample_centroids(vertices, faces))
+    spread = _spread_table(bits)
+    bucket_bits = min(_BUCKET_BITS, int(bits.sum()))
+    shift = np.uint64(32 + int(bits.sum()) - bucket_bits)
     keys = np.empty(len(faces), np.uint64)
     ranges = _ranges(len(faces))
     bounds = np.empty((len(ranges), 2, 3))
+    counts = np.zeros((len(ranges), 1 << bucket_bits), np.int64)
     drop = invalid == "drop"
 
     def make(item: int) -> tuple[int, int, int, int]:
         start, stop = ranges[item]
-        return face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds[item], drop)  # type: ignore[no-any-return]
+        return face_keys(  # type: ignore[no-any-return]
+            vertices, faces, start, stop, lo, per_unit, bits, spread, shift, keys, counts[item], bounds[item], drop
+        )  # fmt: skip
 
     n_dropped = 0
     for code, face, vertex, n_bad in pool.map(make, range(len(ranges))):
@@ -307,10 +347,8 @@ def _sorted_faces(
                 "invalid='drop' to leave such faces out"
             )
         n_dropped += n_bad
-    keys.sort()
     if n_dropped:
-        keys = keys[: len(keys) - n_dropped]
-        if not len(keys):
+        if n_dropped == len(faces):
             raise ValueError(
                 f"all {n_dropped} faces use missing or non-finite vertices; at least one valid face is needed: mend the mesh"
             )
@@ -320,8 +358,9 @@ def _sorted_faces(
             f"{n_dropped} of {len(faces)} faces use missing or non-finite vertices and were dropped",
             stacklevel=5,
         )
+    order = _sorted_keys(keys, counts, ranges, shift, pool)
     good = np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
-    return keys, good, n_dropped
+    return order, good, n_dropped
 
 
 def _lattice(

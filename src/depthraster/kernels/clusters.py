@@ -20,7 +20,7 @@ import numpy as np
 
 from depthraster.kernels.jit import inner, kernel
 
-__all__ = ["LANES", "MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys"]
+__all__ = ["LANES", "MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys", "scatter_keys"]
 
 MAX_FACES = 128
 MAX_VERTICES = 256
@@ -35,12 +35,15 @@ VERTEX_NOT_FINITE = 2
 
 
 @kernel
-def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, keep_going):
+def face_keys(
+    vertices, faces, start, stop, lo, per_unit, bits, spread, shift, keys, counts, bounds, keep_going
+):  # fmt: skip
     """Write the sort key of each face and collect what is wrong with the mesh.
 
-    The key is ``morton << 32 | face``. The Morton code takes ``bits[0..2]`` (together at most 32) levels of
-    x, y and z, each level's bits interleaved from the finest up, so that flat meshes spend no bits on their
-    thickness. Coordinates outside ``lo .. lo + 2**bits / per_unit`` are clamped: they only sort less well.
+    The key is ``morton << 32 | face``. The Morton code interleaves ``bits[0..2]`` (together at most 32) bits of x, y and z;
+    ``spread`` (3, 4, 256) says which bits of the key each byte of a coordinate becomes, see ``scene.py``.
+    Coordinates outside ``lo .. lo + 2**bits / per_unit`` are clamped: they only sort less well. ``counts`` is
+    increased for each good face at ``key >> shift``.
 
     A face with a missing vertex, or one that is not finite, gets the key ``2**64 - 1`` when ``keep_going``;
     otherwise the first is returned at once as ``(code, face, vertex, n_bad)``. ``bounds`` (2, 3) takes the
@@ -50,7 +53,6 @@ def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, ke
     top = np.empty(3, np.float64)
     for axis in range(3):
         top[axis] = 2.0 ** bits[axis] - 1.0
-    levels = max(bits[0], max(bits[1], bits[2]))
     cell = np.empty(3, np.uint64)
     lo0, lo1, lo2 = np.inf, np.inf, np.inf
     hi0, hi1, hi2 = -np.inf, -np.inf, -np.inf
@@ -97,17 +99,26 @@ def face_keys(vertices, faces, start, stop, lo, per_unit, bits, keys, bounds, ke
         cell[0] = np.uint64(min(max(((x0 + x1 + x2) * third - lo[0]) * per_unit, 0.0), top[0]))
         cell[1] = np.uint64(min(max(((y0 + y1 + y2) * third - lo[1]) * per_unit, 0.0), top[1]))
         cell[2] = np.uint64(min(max(((z0 + z1 + z2) * third - lo[2]) * per_unit, 0.0), top[2]))
-        key = np.uint64(0)
-        place = np.uint64(32)
-        for level in range(levels):
-            for axis in range(3):
-                if level < bits[axis]:
-                    key |= ((cell[axis] >> np.uint64(level)) & np.uint64(1)) << place
-                    place += np.uint64(1)
-        keys[face] = key | np.uint64(face)
+        key = np.uint64(face)
+        for axis in range(3):
+            for byte in range((bits[axis] + 7) // 8):
+                key |= spread[axis, byte, (cell[axis] >> np.uint64(8 * byte)) & np.uint64(255)]
+        keys[face] = key
+        counts[key >> shift] += 1
     bounds[0, 0], bounds[0, 1], bounds[0, 2] = lo0, lo1, lo2
     bounds[1, 0], bounds[1, 1], bounds[1, 2] = hi0, hi1, hi2
     return code, bad_face, bad_vertex, n_bad
+
+
+@kernel
+def scatter_keys(keys, start, stop, shift, places, sorted_keys):
+    """Move each good key to the place of its bucket ``key >> shift``; ``places`` (buckets) goes on with each."""
+    for i in range(start, stop):
+        key = keys[i]
+        if key != np.uint64(0xFFFFFFFFFFFFFFFF):
+            bucket = key >> shift
+            sorted_keys[places[bucket]] = key
+            places[bucket] += 1
 
 
 @inner
