@@ -78,6 +78,8 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
 def _write_tiff(path: Path, image: npt.NDArray[np.float32]) -> None:
     import tifffile
 
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]  # tifffile takes (H, W, 1) for H images
     channels = image.shape[2] if image.ndim == 3 else 1
     options: dict[str, Any] = {}
     if image.ndim == 3:
