@@ -9,7 +9,7 @@ from hypothesis import given
 import cameras
 import depthraster as dr
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.rays import fill_rays, iterate_rays, ray_grid
+from depthraster.kernels.rays import WORK, fill_rays, iterate_rays, ray_grid
 
 N = BLOCK_PIXELS
 REAL_FOLDING = dr.Calibration(
@@ -25,7 +25,7 @@ def rays_of(calibration, row0, col0, n_rows, n_cols):
     blocks = np.full((down * across, 3 * N), 7, np.float32)
     refs = np.full((down * across, 4), np.nan)
     place = row0, col0, n_rows, n_cols, blocks, refs
-    left = fill_rays(grid.nodes, grid.exact, grid.spacing, *place)
+    left = fill_rays(grid.nodes, grid.exact, grid.spacing, *place, np.empty(WORK))
     assert (left > 0) == grid.exact[row0 // grid.spacing : -(-(row0 + n_rows) // grid.spacing)][
         :, col0 // grid.spacing : -(-(col0 + n_cols) // grid.spacing)
     ].any()

@@ -19,12 +19,11 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.lens import second_derivative_bound
-from depthraster.kernels.rays import RayGrid, fill_rays, iterate_rays, ray_grid
+from depthraster.kernels.rays import WORK, RayGrid, fill_rays, iterate_rays, ray_grid
 from depthraster.kernels.resolve import resolve_tile
 from depthraster.kernels.select import bin_clusters, cluster_tiles, tile_bounds
-from depthraster.kernels.tiles import draw_clusters
+from depthraster.kernels.tiles import draw_clusters, scratch
 from depthraster.layers import Layers, checked_layers
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
@@ -257,13 +256,15 @@ def _render_view(
     tile_bounds(grid.nodes, grid.spacing, height, width, TILE, view.limit, bounds)
     clusters, places = _binned_clusters(scene, view, cull, bounds)
     no_names = np.empty((0, 0), np.int32)
+    pixels = image.reshape(height, -1)  # a view: the image is contiguous
 
     def draw(tiles: Iterable[int]) -> None:
         n_blocks = (TILE // BLOCK_HEIGHT) * (TILE // BLOCK_WIDTH)
         all_blocks = np.empty((n_blocks, 3 * BLOCK_PIXELS), np.float32)
         all_refs = np.empty((n_blocks, 4))
         all_names = None if face_index is None else np.empty((n_blocks, BLOCK_PIXELS), np.int32)
-        placed = np.empty(8 * MAX_VERTICES)
+        drawing, filling = scratch(), np.empty(WORK)
+        resolving = np.empty(3 * BLOCK_PIXELS, np.float32)
         for tile in tiles:
             row, col = divmod(tile, n_cols)
             row0, col0 = row * TILE, col * TILE
@@ -275,15 +276,15 @@ def _render_view(
                 names = all_names[:used]
                 names.fill(-1)
             place = row0, col0, tile_rows, tile_cols, blocks, refs
-            if fill_rays(grid.nodes, grid.exact, grid.spacing, *place):
+            if fill_rays(grid.nodes, grid.exact, grid.spacing, *place, filling):
                 iterate_rays(grid.exact, grid.spacing, view.lens, *place)
             draw_clusters(
                 scene._arrays, clusters[places[tile] : places[tile + 1]], view.matrix, view.lens, view.guard, view.bulge,
-                cull, bounds[row, col], row0, col0, tile_rows, tile_cols, blocks, refs, names, placed,
+                cull, bounds[row, col], row0, col0, tile_rows, tile_cols, blocks, refs, names, drawing,
             )  # fmt: skip
             resolve_tile(
-                blocks, refs, names, view.lens[0], row0, col0, tile_rows, tile_cols, background, as_range, image, ranges,
-                no_names if face_index is None else face_index,
+                blocks, refs, names, view.lens[0], row0, col0, tile_rows, tile_cols, background, as_range,
+                image.shape[2] == 2, pixels, ranges, no_names if face_index is None else face_index, resolving,
             )  # fmt: skip
 
     _share(draw, n_rows * n_cols, threads)

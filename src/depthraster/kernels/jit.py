@@ -1,9 +1,10 @@
 """How kernels are compiled, said once.
 
-`kernel` is for functions that Python calls: without the GIL, so that a thread pool runs them side by side; cached on
-disk; with numpy's division (no exception, and no branch, for zero). `inner` is for functions that only kernels call:
-without the wrappers and the cache entry of their own that would take half the time of compiling them. Neither allows
-"fast" mathematics: where a pixel lies must not depend on what the compiler likes.
+`kernel` is for functions that Python calls, `lean_kernel` for those that it calls for every tile: without the GIL, so
+that a thread pool runs them side by side; cached on disk; with numpy's division (no exception, and no branch, for
+zero). `inner` is for functions that only kernels call: without the wrappers and the cache entry of their own that
+would take half the time of compiling them. None allows "fast" mathematics: where a pixel lies must not depend on what
+the compiler likes. To change an option everywhere, change it here, and measure.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["inlined", "inner", "kernel"]
+__all__ = ["inlined", "inner", "kernel", "lean_kernel"]
 
-kernel: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")
-# The two options are numba's own but missing from its type hints.
-inner: Callable[..., Any] = njit(  # type: ignore[call-overload]
-    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
-inlined: Callable[..., Any] = njit(nogil=True, error_model="numpy", inline="always")
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+kernel: Callable[..., Any] = njit(cache=True, **_OPTIONS)
+# Without numba's reference counts, which would cost an atomic operation, or two, for every block of pixels
+# looked at. It can't allocate: what it works in comes in.
+lean_kernel: Callable[..., Any] = njit(cache=True, _nrt=False, **_OPTIONS)
+inner: Callable[..., Any] = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_OPTIONS)
+inlined: Callable[..., Any] = njit(inline="always", **_OPTIONS)

@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.jit import inner, kernel
+from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 
-__all__ = ["RayGrid", "fill_rays", "iterate_rays", "ray_grid"]
+__all__ = ["WORK", "RayGrid", "fill_rays", "iterate_rays", "ray_grid"]
 
 _N = BLOCK_PIXELS
+_LANES = 10 * _N
+WORK = _LANES + 40  # float64 numbers that `fill_rays` works in
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
 _TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
@@ -132,25 +134,24 @@ def _block_by_cubics(left, per_pixel, lanes, middle, block, ref):
     )
 
 
-@kernel
-def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs):
+@lean_kernel
+def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, work):
     """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
 
     ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that
     the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray
     in plane pixels and the greatest |dx| and |dy|. A pixel's ray depends only on its place in the image. Blocks in
-    cells marked ``exact`` are left to `iterate_rays`; their number is returned.
+    cells marked ``exact`` are left to `iterate_rays`; their number is returned. ``work`` (WORK) float64 is scratch.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
     # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from
     # the block's left and upper edges: one value per pixel, so that the loop over pixels vectorizes.
-    lanes = np.empty(10 * _N)
+    lanes, cell, middle = work[:_LANES], work[_LANES : _LANES + 32], work[_LANES + 32 : _LANES + 40]
     for i in range(_N):
         lanes[9 * _N + i] = ((i // BLOCK_WIDTH) + 0.5) / spacing
         lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
-    cell, middle = np.empty(32), np.empty(8)
     per_pixel = 1.0 / spacing  # exact: the spacing is a power of two
     n_left = 0
     for cell_row in range((n_rows + spacing - 1) // spacing):
@@ -191,7 +192,7 @@ def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs):
     return n_left
 
 
-@kernel
+@lean_kernel
 def iterate_rays(exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, refs):
     """Replace what `fill_rays` has left in the cells marked ``exact`` by rays found pixel by pixel.
 

@@ -23,14 +23,17 @@ reach behind the camera after Olano and Greer, "Triangle Scan Conversion using 2
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
-from depthraster.kernels.jit import inlined, inner, kernel
+from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import project_frame
 
-__all__ = ["draw_clusters"]
+__all__ = ["Scratch", "draw_clusters", "scratch"]
 
 # Sum of the roundings of A, B, distances, thresholds, products and sums in float32, each 2**-24, at most 7 of
 # them on the same term; 10 leaves room.
@@ -44,6 +47,29 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
 # Squared size, in plane pixels, up to which a face is drawn from distances to its own vertex in float32.
 _SMALL = 32.0 * 32.0
+
+
+class Scratch(NamedTuple):
+    """What `draw_clusters` works in: one for each thread."""
+
+    placed: npt.NDArray[np.float64]  # (8 MAX_VERTICES,) see `_place_vertices`
+    staged: npt.NDArray[np.float64]  # (10 MAX_FACES,) see `_make_small`
+    planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) likewise
+    boxes: npt.NDArray[
+        np.int32
+    ]  # (MAX_FACES, 5) of staged faces: first and last row and column of blocks, index
+    others: npt.NDArray[
+        np.int32
+    ]  # (MAX_FACES, 5) other faces: number in the cluster, rows and columns of pixels
+    plane: npt.NDArray[np.float64]  # (14,) see `_projected_planes`
+
+
+def scratch() -> Scratch:
+    """Return a `Scratch`."""
+    return Scratch(
+        np.zeros(8 * _V), np.zeros(10 * _F), np.zeros(14 * _F, np.float32), np.zeros((_F, 5), np.int32),
+        np.zeros((_F, 5), np.int32), np.zeros(14),
+    )  # fmt: skip
 
 
 @inlined
@@ -300,9 +326,9 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
         placed[7 * _V + i] = v
 
 
-@kernel
+@lean_kernel
 def draw_clusters(
-    scene, clusters, view, lens, guard, bulge, cull, bounds, row0, col0, n_rows, n_cols, blocks, refs, names, placed
+    scene, clusters, view, lens, guard, bulge, cull, bounds, row0, col0, n_rows, n_cols, blocks, refs, names, scratch
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
@@ -310,7 +336,7 @@ def draw_clusters(
     origin to (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which
     ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most ``bulge * L2``
     pixels. ``bounds`` (x0, x1, y0, y1) encloses the tile's rays. ``names`` is None or an int32 array (blocks,
-    N) that takes face indices.
+    N) that takes face indices, ``scratch`` a `Scratch`.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     rx, ry = 0.0, 0.0
@@ -320,8 +346,8 @@ def draw_clusters(
     rx, ry = rx * _EDGE_ROUNDING, ry * _EDGE_ROUNDING
     u0, v0 = np.float64(col0) + 0.5, np.float64(row0) + 0.5  # the first pixel's centre
     u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
-    staged, planes, boxes = np.zeros(10 * _F), np.empty(14 * _F, np.float32), np.empty((_F, 5), np.int32)
-    others, plane = np.empty((_F, 5), np.int32), np.empty(14)
+    placed, staged, planes, boxes = scratch.placed, scratch.staged, scratch.planes, scratch.boxes
+    others, plane = scratch.others, scratch.plane
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
     us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
     for at in range(clusters.shape[0]):
