@@ -302,11 +302,14 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
     d3 = view[1, 0] * cx + view[1, 1] * cy + view[1, 2] * cz + view[1, 3]
     z3 = view[2, 0] * cx + view[2, 1] * cy + view[2, 2] * cz + view[2, 3]
     # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
+    if n < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
+    offsets = offsets[first : first + 3 * n + LANES]
     whole = ((n + LANES - 1) // LANES) * LANES
     for i in range(whole):
-        p = np.float64(offsets[first + i])
-        q = np.float64(offsets[first + n + i])
-        r = np.float64(offsets[first + 2 * n + i])
+        p = np.float64(offsets[i])
+        q = np.float64(offsets[n + i])
+        r = np.float64(offsets[2 * n + i])
         fx = a0 * p + a1 * q + a2 * r + a3
         fy = d0 * p + d1 * q + d2 * r + d3
         z = z0 * p + z1 * q + z2 * r + z3
@@ -366,6 +369,8 @@ def draw_clusters(
         face_ids = scene.face_ids[first_face:end_face]
         n_staged, n_others = 0, 0
         for face in range(end_face - first_face):
+            if n_staged < 0:  # never; it tells the compiler not to provide for negative indices below
+                break
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
             au, bu, cu = us[a], us[b], us[c]
             if np.isnan(au + bu + cu):
