@@ -1,9 +1,9 @@
 """Invent views of a mesh: straight down, as from a survey flight, and from the side."""
 
 import numpy as np
-from depthraster.transforms import look_at
 
 import depthraster as dr
+from depthraster.transforms import look_at
 
 # A hill 20 m high on a plain, as a grid of faces; X east, Y north, Z up, metres.
 n = 401

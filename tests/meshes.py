@@ -23,7 +23,7 @@ def moved(mesh: Mesh, transform: np.ndarray) -> Mesh:
 
 
 def on_lattice(mesh: Mesh) -> Mesh:
-    """The mesh rounded to 2 ** -27 of its extent or a little more, which any sensible lattice holds exactly."""
+    """The mesh rounded to 2 ** -27 of its extent or a little more, which any lattice holds exactly."""
     vertices, faces = mesh
     bits = 27 - np.ceil(np.log2(np.ptp(vertices, axis=0).max()))
     return np.rint(vertices * 2.0**bits) / 2.0**bits, faces

@@ -12,6 +12,7 @@ A calibration is anything with the attributes of ``depthraster.Calibration``; a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -167,22 +168,27 @@ class Lens:
         return radial - tangential, radial + tangential
 
     def _search(self, xd: np.ndarray, yd: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Newton from a whole rosette of starts, the solution nearest the centre taken."""
+        """Newton from many starts round each pixel's own direction, the solution nearest the centre taken."""
         limit = self.valid_radius if np.isfinite(self.valid_radius) else 4.0
         best_x, best_y = np.full_like(xd, np.nan), np.full_like(xd, np.nan)
         best_r = np.full_like(xd, np.inf)
-        for radius in limit * np.array([0.2, 0.5, 0.8, 0.95]):
-            for angle in np.arange(12) * (np.pi / 6):
-                x, y = np.full_like(xd, radius * np.cos(angle)), np.full_like(xd, radius * np.sin(angle))
-                x, y = self._newton(x, y, xd, yd, 1.0, 20)
+        for radius in limit * np.array([0.5, 0.8, 0.95, 1.0]):
+            for turn in (-0.8, -0.3, 0.0, 0.3, 0.8):
+                angle = np.arctan2(yd, xd) + turn
+                x, y = self._newton(radius * np.cos(angle), radius * np.sin(angle), xd, yd, 1.0, 15)
                 r = np.hypot(x, y)
                 better = self._is_solution(x, y, xd, yd) & (r < best_r)
-                best_x, best_y, best_r = (
-                    np.where(better, x, best_x),
-                    np.where(better, y, best_y),
-                    np.where(better, r, best_r),
-                )
+                best_x, best_y = np.where(better, x, best_x), np.where(better, y, best_y)
+                best_r = np.where(better, r, best_r)
         return best_x, best_y, np.isfinite(best_r)
+
+
+@lru_cache(maxsize=64)
+def image_rays(calibration: Any) -> np.ndarray:
+    """Rays of all pixel centres, (height * width, 2), row by row; kept, as many tests share one calibration."""
+    rays = Lens(calibration).unproject(pixel_centres(calibration.width, calibration.height))
+    rays.flags.writeable = False
+    return rays
 
 
 @dataclass
@@ -305,8 +311,10 @@ def trace(
     """The twin's answer for every pixel, or for those of ``flat_index`` (row * width + col)."""
     lens = Lens(calibration)
     faces = np.asarray(faces, np.int64).reshape(-1, 3)
-    centres = pixel_centres(lens.width, lens.height, flat_index)
-    rays = lens.unproject(centres)
+    if flat_index is None:
+        rays = image_rays(calibration)
+    else:
+        rays = lens.unproject(pixel_centres(lens.width, lens.height, flat_index))
     n = len(rays)
     imaged = np.isfinite(rays[:, 0])
     sharpness = np.zeros(n)
@@ -465,6 +473,12 @@ def trace_faces(
         to_edge = np.where(ahead, np.linalg.norm(gap - t[..., None] * along, axis=2), np.inf).min(axis=1)
     inside = (side >= 0).all(axis=1) & (slope * facing < 0)
     return Claim(depth, nearest, farthest, np.where(inside, 0.0, to_edge * calibration.f), cosine, facing > 0)
+
+
+@lru_cache(maxsize=64)
+def _image_border(calibration: Any, distance: float) -> np.ndarray:
+    every = np.arange(calibration.width * calibration.height)
+    return near_domain_border(calibration, every, np.isfinite(image_rays(calibration)[:, 0]), distance)
 
 
 def near_domain_border(

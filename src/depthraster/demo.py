@@ -10,6 +10,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,13 @@ from depthraster.chunk import Chunk
 from depthraster.io.files import written_whole
 from depthraster.landscape import landscape
 from depthraster.survey import CameraFiles, metres_per_unit
-from depthraster.transforms import look_at
+from depthraster.transforms import invert, look_at
 
 __all__ = ["make_survey", "survey_sheet"]
 
 # A drone's camera at a third of its resolution, with the distortion such lenses have.
 _PIXEL_MM, _FOCAL_MM = 0.0072, 10.0
-_LENS = {
+_LENS: dict[str, Any] = {
     "f": 1366.4, "cx": -6.31, "cy": 9.84, "b1": -0.83, "b2": 0.27, "k1": -0.0943, "k2": 0.0871, "k3": -0.0312,
     "p1": 0.00071, "p2": -0.00046,
 }  # fmt: skip
@@ -44,7 +45,7 @@ def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
     from trimesh import Trimesh
     from trimesh.exchange.ply import export_ply
 
-    chunk_from_local = np.linalg.inv(_local_from_chunk())
+    chunk_from_local: npt.NDArray[np.float64] = invert(_local_from_chunk())
     vertices, faces = landscape(seed)
     vertices = vertices @ chunk_from_local[:3, :3].T + chunk_from_local[:3, 3]
     mesh_path, cameras_path = folder / "mesh.ply", folder / "cameras.xml"
@@ -67,7 +68,7 @@ def survey_sheet(path: Path, chunk: Chunk, results: Iterable[CameraFiles]) -> Pa
 
     pictures = []
     for result in results:
-        if result.error is None:
+        if result.error is None and result.camera.calibration is not None:
             depth = tifffile.imread(result.depth_path)
             pictures.append(Picture(result.camera.label, depth, depth != 0, result.camera.calibration))
     sheet = contact_sheet(
@@ -127,13 +128,13 @@ def _flight() -> list[tuple[str, npt.NDArray[np.float64]]]:
             eye = np.array([ahead * (-84 + 56 * k), y, 98]) + rng.normal(0, 1.5, 3)
             aim = eye + [*rng.normal(0, 4, 2), -98]
             cameras.append((f"nadir-{strip}{k + 1}", look_at(eye, aim, (0, ahead, 0))))
-    for side, eye, aim in (
+    for side, place, target in (
         ("south", (-25, -110, 62), (-5, 30, 2)),
         ("east", (128, 62, 55), (0, 52, 6)),
         ("north", (-30, 168, 48), (0, 48, 5)),
         ("west", (-128, 10, 42), (0, 50, 8)),
     ):
-        cameras.append((f"oblique-{side}", look_at(eye, aim, (0, 0, 1))))
+        cameras.append((f"oblique-{side}", look_at(place, target, (0, 0, 1))))
     return cameras
 
 
@@ -177,7 +178,8 @@ def _cameras_xml(chunk_from_local: npt.NDArray[np.float64]) -> bytes:
         ET.SubElement(transform, "translation", locked="true").text = _numbers(earth_from_chunk[:3, 3])
         ET.SubElement(transform, "scale", locked="true").text = _numbers(1 / scale)
     ET.indent(document)
-    return ET.tostring(document, encoding="UTF-8", xml_declaration=True)
+    text: bytes = ET.tostring(document, encoding="UTF-8", xml_declaration=True)
+    return text
 
 
 def _numbers(values: npt.ArrayLike) -> str:

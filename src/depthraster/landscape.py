@@ -95,11 +95,13 @@ def _step(low: float, high: float, x: Array) -> Array:
 
 
 def _river(x: Array) -> Array:
-    return -22 + 20 * np.sin(x / 58) + 9 * np.sin(x / 23 + 1.3)
+    y: Array = -22 + 20 * np.sin(x / 58) + 9 * np.sin(x / 23 + 1.3)
+    return y
 
 
 def _road(y: Array) -> Array:
-    return -10 + 17 * np.sin(y / 46 + 0.4) + 5 * np.sin(y / 17)
+    x: Array = -10 + 17 * np.sin(y / 46 + 0.4) + 5 * np.sin(y / 17)
+    return x
 
 
 class _Ground:
@@ -203,8 +205,8 @@ def _house(length: float, width: float, eaves: float, ridge: float) -> Mesh:
 
 def _houses(rng: np.random.Generator, ground: _Ground) -> tuple[list[Mesh], Array]:
     """Return houses along the road and along two lanes, and their places (n, 3): x, y, radius."""
-    wanted = [
-        (_road(np.array(y)) + side * 11.5, y, 0.5 * np.pi)
+    wanted: list[tuple[float, float, float]] = [
+        (float(_road(np.array(y))) + side * 11.5, float(y), 0.5 * np.pi)
         for y in np.arange(8, 108, 15.5)
         for side in (-1, 1)
     ]

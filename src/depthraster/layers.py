@@ -43,7 +43,12 @@ class Layers:
 
 def checked_layers(layers: str | Iterable[str]) -> frozenset[str]:
     """Return the names of layers as a set, or raise ValueError naming the one that does not exist."""
-    names = [layers] if isinstance(layers, str) else list(layers)
+    try:
+        names = [layers] if isinstance(layers, str) else list(layers)
+    except TypeError:
+        raise TypeError(
+            f"layers is {layers!r}; names are needed: ask for some of {', '.join(LAYERS)}"
+        ) from None
     for name in names:
         if name not in LAYERS:
             raise ValueError(

@@ -200,6 +200,8 @@ def render_cameras(
     try:
         for camera, name in cameras:
             files = CameraFiles(camera, *targets(folder, name))
+            assert camera.transform is not None  # `plan` has seen to that
+            assert camera.calibration is not None
             try:
                 image = render_depth(
                     scene, camera.transform, camera.calibration, cull_faces,

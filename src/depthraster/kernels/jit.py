@@ -16,11 +16,12 @@ from numba import njit
 
 __all__ = ["inlined", "inner", "kernel", "lean_kernel"]
 
+_njit: Callable[..., Any] = njit  # its type hints know only some of its options
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
-kernel: Callable[..., Any] = njit(cache=True, **_OPTIONS)
+kernel: Callable[..., Any] = _njit(cache=True, **_OPTIONS)
 # Without numba's reference counts, which would cost an atomic operation, or two, for every block of pixels
 # looked at. It can't allocate: what it works in comes in.
-lean_kernel: Callable[..., Any] = njit(cache=True, _nrt=False, **_OPTIONS)
-inner: Callable[..., Any] = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_OPTIONS)
-inlined: Callable[..., Any] = njit(inline="always", **_OPTIONS)
+lean_kernel: Callable[..., Any] = _njit(cache=True, _nrt=False, **_OPTIONS)
+inner: Callable[..., Any] = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_OPTIONS)
+inlined: Callable[..., Any] = _njit(inline="always", **_OPTIONS)
