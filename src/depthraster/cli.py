@@ -258,9 +258,6 @@ def _summary(
 
 
 def _unit(chunk: Chunk) -> str:
-    from depthraster.survey import metres_per_unit
-
-    scale = metres_per_unit(chunk)
-    if scale is None:
+    if chunk.scale is None:
         return "the chunk has no transform that would say how long they are"
-    return f"metres = depth * {scale:.9g}, the chunk's scale"
+    return f"metres = depth * {chunk.scale:.9g}, the chunk's scale"

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from depthraster.calibration import Calibration
 from depthraster.chunk import Chunk
 from depthraster.io.files import written_whole
+from depthraster.io.images import load_image
 from depthraster.landscape import landscape
-from depthraster.survey import CameraFiles, metres_per_unit
+from depthraster.survey import CameraFiles
 from depthraster.transforms import invert, look_at
 
 __all__ = ["make_survey", "survey_sheet"]
@@ -62,21 +63,19 @@ def survey_sheet(path: Path, chunk: Chunk, results: Iterable[CameraFiles]) -> Pa
 
     Depths are read back from the files, with background 0.
     """
-    import tifffile
-
     from depthraster.contact_sheet import Picture, contact_sheet
 
     pictures = []
     for result in results:
         if result.error is None and result.camera.calibration is not None:
-            depth = tifffile.imread(result.depth_path)
+            depth = load_image(result.depth_path).astype(np.float32, copy=False)
             pictures.append(Picture(result.camera.label, depth, depth != 0, result.camera.calibration))
     sheet = contact_sheet(
         pictures,
         "Depth, as each camera sees it",
         f"{len(pictures)} images of {_CALIBRATION.width} by {_CALIBRATION.height} pixels with a Brown lens, "
         "relief shaded from the depth itself",
-        scale=metres_per_unit(chunk) or 1.0,
+        scale=chunk.scale or 1.0,
         unit="m",
     )
     with written_whole(path) as temporary:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from depthraster.chunk import Camera, Chunk
@@ -28,7 +27,6 @@ __all__ = [
     "EXPECTED_ERRORS",
     "CameraFiles",
     "file_names",
-    "metres_per_unit",
     "plan",
     "render_cameras",
     "targets",
@@ -130,13 +128,6 @@ def file_names(cameras: Sequence[Camera]) -> list[str]:
                 taken.add(_folded(name))
             count += 1
     return names
-
-
-def metres_per_unit(chunk: Chunk) -> float | None:
-    """Return the scale of the chunk's transform, or None where the chunk has no transform."""
-    if chunk.transform is None:
-        return None
-    return float(np.cbrt(np.linalg.det(np.asarray(chunk.transform)[:3, :3])))
 
 
 def _folded(name: str) -> str:
