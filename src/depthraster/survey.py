@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from depthraster.chunk import Camera, Chunk
