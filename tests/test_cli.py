@@ -253,7 +253,7 @@ def test_version_and_help():
     assert version("depthraster") in run("--version").stdout
     for command in ("render", "demo"):
         text = run(command, "--help").stdout
-        assert "Example:" in text and f"depthraster {command}" in text
+        assert f"\n  Example:\n    depthraster {command} " in text
 
 
 def test_demo_in_a_process_of_its_own(tmp_path):

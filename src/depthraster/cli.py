@@ -76,7 +76,7 @@ def render(
     threads: int | None,
     debug: bool,
 ) -> None:
-    r"""Render the depth images of a chunk's cameras.
+    """Render the depth images of a chunk's cameras.
 
     CAMERAS is a cameras file of Metashape (File > Export > Export Cameras, Agisoft XML). MESH is a mesh in
     the chunk's own (local) coordinates: PLY, OBJ, STL, OFF or GLB. Every aligned, enabled camera gets
@@ -85,7 +85,7 @@ def render(
     \b
     Example:
       depthraster render cameras.xml mesh.ply -o depth
-    """
+    """  # noqa: D301 (the \b keeps click from wrapping the example)
     options = {"depth": depth, "background": background, "add_alpha": alpha, "cull_faces": not no_cull}
     with _told(debug):
         results = _render_files(cameras, mesh, folder, labels, overwrite, debug, threads, **options)[1]
@@ -107,7 +107,7 @@ def render(
 @_threads
 @_debug
 def demo(folder: Path, threads: int | None, debug: bool) -> None:
-    r"""Make a small survey, render it, and show it on a contact sheet.
+    """Make a small survey, render it, and show it on a contact sheet.
 
     The survey is a mesh, a village among hills, and a cameras file like Metashape's. Both are made from a
     seed and rendered as `depthraster render` does it. Files of an earlier demo are replaced.
@@ -115,7 +115,7 @@ def demo(folder: Path, threads: int | None, debug: bool) -> None:
     \b
     Example:
       depthraster demo -o depthraster-demo
-    """
+    """  # noqa: D301 (the \b keeps click from wrapping the example)
     console = Console(stderr=True)
     images = folder / "depth"
     with _told(debug):
