@@ -167,8 +167,10 @@ def _make_folder(folder: Path) -> None:
     import tempfile
 
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:  # name the folder, not the file that was tried
+        raise OSError(error.errno, f"{error.strerror}; choose a folder for the images", str(folder)) from None
 
 
 def _render_files(
@@ -214,18 +216,26 @@ def _render_files(
     with console.status("Reading and preparing the mesh"):
         scene = Scene.from_mesh(mesh_path, threads=threads)
     results = []
-    columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        rendering = render_cameras(scene, chosen, folder, threads=threads, **options)
-        for result in progress.track(rendering, total=len(chosen)):
-            results.append(result)
-            if result.error is not None:
-                if debug:
-                    raise result.error
-                sentence = f"Error: {result.camera.label}: {_sentence(result.error)}"
-                console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    rendering = render_cameras(scene, chosen, folder, threads=threads, **options)
+    for result in _with_bar(rendering, len(chosen), console):
+        results.append(result)
+        if result.error is not None:
+            if debug:
+                raise result.error
+            sentence = f"Error: {result.camera.label}: {_sentence(result.error)}"
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     _summary(chunk, results, skipped, folder, time.perf_counter() - start)
     return chunk, results
+
+
+def _with_bar(results: Iterator[CameraFiles], total: int, console: Console) -> Iterator[CameraFiles]:
+    """Pass results on, with a progress bar where a person is looking."""
+    if not console.is_terminal:
+        yield from results
+        return
+    columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(results, total=total)
 
 
 def _summary(
