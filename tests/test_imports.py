@@ -27,8 +27,8 @@ LAYERS = [
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
-# Opened by whoever needs it, at run time only: a Scene made from a path has the file read.
-ALLOWED_UPWARD = {("scene", "io")}
+# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh.
+ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io")}
 
 HEAVY = ("trimesh", "tifffile", "imagecodecs", "PIL", "defusedxml", "rich", "click", "scipy", "matplotlib")
 

@@ -12,8 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-import depthraster as dr
-from depthraster.io.metashape_xml import chunk_from_element, load_chunk
+from depthraster.io.metashape_project import load_chunk
 
 
 def real(path: Path) -> Path:
@@ -72,30 +71,39 @@ def earth_point(lon: float, lat: float, height: float) -> np.ndarray:
     )
 
 
-def test_the_oldest_format_is_refused_by_name(real_data):
-    with pytest.raises(dr.FormatError, match="<collection> format"):
-        load_chunk(real(real_data / "photoscan_collection" / "cameras.xml"))
-
-
-def test_real_projects_are_refused_by_name(real_data):
-    paths = [*real(real_data / "easyidp_psx").glob("*.psx"), *real(real_data / "psz_dbat").glob("*.psz")]
-    assert len(paths) == 6
-    for path in paths:
-        with pytest.raises(dr.FormatError, match="this is a Metashape project"):
-            load_chunk(path)
+def test_the_oldest_format(real_data):
+    chunk = load_chunk(real(real_data / "photoscan_collection" / "cameras.xml"))
+    assert len(chunk.cameras) == 16 and all(c.aligned for c in chunk.cameras) and len(chunk.sensors) == 1
+    # By hand from the first camera's fx fy cx cy skew k1 p1 p2: the centre is absolute, p1 and p2 are exchanged.
+    c = chunk.cameras[0].calibration
+    assert (c.f, c.f + c.b1, c.b2) == (1873.8616128634769, 1870.7469131103019, -0.8631959204951065)
+    assert (c.cx, c.cy) == (525.86579873845619 - 486, 400.83738488303931 - 324)
+    assert (c.k1, c.p1, c.p2) == (-0.16675726916786160, -5.2912191800171066e-05, -0.0014556415480751863)
+    assert chunk.scale == pytest.approx(261.1, abs=0.01) and chunk.region is not None
 
 
 @pytest.mark.parametrize(
-    ("name", "aligned", "shutter"), [("goya_test", 256, True), ("wheat_tanashi", 138, False)]
+    ("name", "cameras", "aligned", "shutter"),
+    [("goya_test", 259, 256, True), ("wheat_tanashi", 138, 138, False)],
 )
-def test_the_chunk_of_a_real_project(real_data, name, aligned, shutter):
-    path = real(real_data / "easyidp_psx" / f"{name}.files" / "0" / "chunk.zip")
-    element = ElementTree.fromstring(zipfile.ZipFile(path).read("doc.xml"))
+def test_real_projects(real_data, name, cameras, aligned, shutter):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        chunk = chunk_from_element(element, name)
+        chunk = load_chunk(real(real_data / "easyidp_psx" / f"{name}.psx"))
     assert ["rolling shutter" in str(w.message) for w in caught] == [True] * shutter
-    assert sum(c.aligned for c in chunk.cameras) == aligned and chunk.region is not None
+    assert (len(chunk.cameras), sum(c.aligned for c in chunk.cameras)) == (cameras, aligned)
+    assert chunk.region is not None and chunk.active and len(chunk.sensors) == 1
+    assert all(c.photo.endswith((f"{c.label}", f"{c.label}.JPG")) for c in chunk.cameras)
+
+
+def test_a_mesh_that_was_not_copied_is_said_to_be_missing(real_data):
+    chunk = load_chunk(real(real_data / "easyidp_psx" / "wheat_tanashi.psx"))
+    assert [(m.id, m.active) for m in chunk.models] == [(1, True)]
+    with pytest.raises(FileNotFoundError, match="export the model from Metashape as PLY"):
+        chunk.load_mesh()
+    chunk = load_chunk(real(real_data / "psz_dbat" / "sxb_5cdc1dba.psz"))
+    with pytest.raises(ValueError, match="no mesh inside; one is needed: export the model"):
+        chunk.load_mesh()
 
 
 def ply_points(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -108,16 +116,15 @@ def ply_points(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["c4040z_79b5e4cc", "sxb_5cdc1dba"])
-def test_legacy_calibrations_meet_the_tie_points_of_real_projects(real_data, tmp_path, name):
+def test_legacy_calibrations_meet_the_tie_points_of_real_projects(real_data, name):
     """Absolute cx and cy, p1 and p2 the other way round: 17,838 observations in the first tell."""
-    archive = zipfile.ZipFile(real(real_data / "psz_dbat" / f"{name}.psz"))
-    path = tmp_path / "doc.xml"
-    path.write_bytes(archive.read("doc.xml"))
-    assert b"<fx>" in path.read_bytes()
+    path = real(real_data / "psz_dbat" / f"{name}.psz")
+    archive = zipfile.ZipFile(path)
+    assert b"<fx>" in archive.read("doc.xml")
     cameras = {camera.id: camera for camera in load_chunk(path).cameras}
     points, ids = ply_points(archive.read("points0.ply"))
     residuals = []
-    for element in ElementTree.parse(path).getroot().iter("projections"):
+    for element in ElementTree.fromstring(archive.read("doc.xml")).iter("projections"):
         camera = cameras[int(element.get("camera_id"))]
         pixels, seen = ply_points(archive.read(element.get("path")))
         k = np.searchsorted(ids, seen).clip(max=len(ids) - 1)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import depthraster as dr
-from depthraster.io.metashape_xml import load_chunk
+from depthraster.io.metashape_project import load_chunk
 
 ADJUSTED = (
     '<calibration type="frame" class="adjusted"><resolution width="80" height="60"/>'
@@ -329,7 +329,9 @@ def test_a_slave_is_unsure_where_the_chunk_is_scaled(read):
     ],
 )
 def test_a_slave_that_cannot_be_placed_is_not_aligned(read, cameras):
-    chunk = read(sensors=SENSOR + sensor_text(ADJUSTED, id=1, master_id=0), cameras=cameras)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*'slave' has a master and no place in its rig")
+        chunk = read(sensors=SENSOR + sensor_text(ADJUSTED, id=1, master_id=0), cameras=cameras)
     assert [c.transform for c in chunk.cameras if c.label == "slave"] == [None]
 
 
@@ -366,15 +368,11 @@ WHOLE = document(chunk_text())
     [
         ("", "the file is empty"),
         ("hello", "not read as XML"),
-        ("PK\x03\x04" + "\0" * 50, "not read as XML"),
         (WHOLE[: len(WHOLE) // 2], "not read as XML"),
         (WHOLE.replace("UTF-8", "x-unknown"), "not read as XML"),
         ("<html><chunk/></html>", "<html>"),
-        ('<document version="2.0.0"/>', "without <chunk>"),
+        ('<document version="2.0.0"/>', "there is no <chunk>"),
         ("<calibration><f>1</f></calibration>", "calibration of one lens"),
-        ("<collection><cameras/></collection>", "<collection> format"),
-        ('<document version="1.2.0" path="{projectname}.files/project.zip"/>', "a Metashape project"),
-        ('<document><chunks><chunk id="0" path="0/chunk.zip"/></chunks></document>', "a Metashape project"),
         ('<!DOCTYPE x [<!ENTITY e "a">]><document><chunk label="&e;"/></document>', "entity"),
         ('<!DOCTYPE x SYSTEM "http://localhost/x.dtd"><document><chunk/></document>', "document type"),
     ],
@@ -393,14 +391,6 @@ def test_entities_are_not_expanded(read):
     with pytest.raises(dr.FormatError, match="hostile"):
         read(f'<!DOCTYPE d [{entities}]><document><chunk label="&e29;"/></document>')
     assert time.perf_counter() - start < 1.0
-
-
-@pytest.mark.parametrize("suffix", [".psx", ".PSZ"])
-def test_projects_are_refused_by_name(tmp_path, suffix):
-    path = tmp_path / f"survey{suffix}"
-    path.write_bytes(b"anything")
-    with pytest.raises(dr.FormatError, match="this is a Metashape project"):
-        load_chunk(path)
 
 
 def test_a_missing_file_and_a_folder_are_os_errors(tmp_path):

@@ -14,7 +14,7 @@ from depthraster.transforms import look_at, nadir
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
     from depthraster.io.meshes import load_mesh
-    from depthraster.io.metashape_xml import load_chunk
+    from depthraster.io.metashape_project import load_chunk
 
 __all__ = [
     "Calibration",
@@ -35,7 +35,7 @@ __all__ = [
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
-    "load_chunk": "depthraster.io.metashape_xml",
+    "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
 }
 

@@ -1,22 +1,30 @@
-"""What a Metashape chunk says about its cameras, as plain frozen values: `Chunk`, `Camera`, `Sensor`, `Region`.
+"""What a Metashape chunk says about its cameras, as plain frozen values: `Chunk`, `Camera`, `Sensor` and what they have.
 
-The readers in ``io`` fill them and everything else takes them from there; nothing here knows a file format. The
-commonest change is another fact to keep: a field with a default, and a line in the reader.
+The readers in ``io`` fill them and everything else takes them from there; nothing here knows a file format. Coordinate
+systems are ``crs.py``'s. The commonest change is another fact to keep: a field with a default, a line in the reader, and
+one in the writer.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 
-__all__ = ["Camera", "Chunk", "Region", "Sensor"]
+if TYPE_CHECKING:
+    from depthraster.io.meshes import Mesh
+
+__all__ = ["Camera", "Chunk", "Component", "Group", "Model", "Reference", "Region", "Sensor"]
 
 Array = npt.NDArray[np.float64]
+
+_LISTED = 20  # names that a message lists
 
 
 def _freeze(value: Any, names: tuple[str, ...]) -> None:
@@ -29,7 +37,7 @@ def _freeze(value: Any, names: tuple[str, ...]) -> None:
             object.__setattr__(value, name, array)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Sensor:
     """A camera body with its lens, shared by the photos taken with it.
 
@@ -44,11 +52,16 @@ class Sensor:
     width, height : int or None
         Size of its images, pixels.
     calibration : Calibration or None
-        The adjusted calibration, or the initial one; None where there is none or its lens model is not supported.
+        The adjusted calibration, or the initial one, or one of the nominal focal length; None where there is none or its
+        lens model is not supported.
+    calibration_class : str or None
+        Which of these it is: ``"adjusted"``, ``"initial"`` or ``"nominal"``.
     pixel_size : (float, float) or None
         Width and height of a pixel, mm.
     focal_length : float or None
         Nominal focal length, mm.
+    layer_index : int
+        Which layer of a multispectral camera it takes, from 0.
     master_id : int or None
         The master sensor of the rig that this one is a slave of.
     master_from_sensor : (4, 4) float64 array or None
@@ -61,8 +74,10 @@ class Sensor:
     width: int | None = None
     height: int | None = None
     calibration: Calibration | None = None
+    calibration_class: str | None = None
     pixel_size: tuple[float, float] | None = None
     focal_length: float | None = None
+    layer_index: int = 0
     master_id: int | None = None
     master_from_sensor: Array | None = None
 
@@ -70,7 +85,31 @@ class Sensor:
         _freeze(self, ("master_from_sensor",))
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Reference:
+    """Where a photo was taken from according to its GNSS receiver or its user, before any alignment.
+
+    Attributes
+    ----------
+    location : (3,) float64 array or None
+        Coordinates in the chunk's coordinate system: longitude and latitude in degrees and height, or easting, northing and
+        height, or local coordinates. The photos can have a system of their own, which is not kept.
+    rotation : (3,) float64 array or None
+        Yaw, pitch and roll, degrees.
+    enabled, rotation_enabled : bool
+        Whether Metashape uses the location and the rotation.
+    """
+
+    location: Array | None = None
+    rotation: Array | None = None
+    enabled: bool = True
+    rotation_enabled: bool = False
+
+    def __post_init__(self) -> None:
+        _freeze(self, ("location", "rotation"))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Camera:
     """A photo: where it was taken from, and with what.
 
@@ -82,17 +121,27 @@ class Camera:
         Its name, often the photo's file name; need not be unique.
     transform : (4, 4) float64 array or None
         ``chunk_from_camera``: from the camera's frame (X right, Y down, Z forward) to the chunk's, chunk units. None where
-        the camera is not aligned.
+        the camera is not aligned. Where `in_active_component` is False, to the frame of the camera's own component instead.
     calibration : Calibration or None
-        Its lens and image size; None where there is none or its lens model is not supported.
+        Its lens and image size: its own where the file has one, else its sensor's; None where there is none or its lens
+        model is not supported.
     enabled : bool
         Whether the user left it switched on.
     sensor_id : int or None
         The sensor it was taken with.
     component_id : int or None
         The component that it was aligned in.
+    in_active_component : bool
+        False where it was aligned in another component than the chunk's active one, to which the mesh belongs: rendering
+        it would show the mesh from a wrong place.
     master_id : int or None
         The camera of the rig's master sensor that this one was taken together with.
+    group_id : int or None
+        The group of the Photos pane that it is in.
+    photo : str or None
+        The path of its image file, in the project's spelling; nothing is ever read from there.
+    reference : Reference or None
+        Where it was taken from as its receiver says.
     """
 
     id: int
@@ -102,7 +151,11 @@ class Camera:
     enabled: bool = True
     sensor_id: int | None = None
     component_id: int | None = None
+    in_active_component: bool = True
     master_id: int | None = None
+    group_id: int | None = None
+    photo: str | None = None
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         _freeze(self, ("transform",))
@@ -111,6 +164,28 @@ class Camera:
     def aligned(self) -> bool:
         """Whether the camera's place is known."""
         return self.transform is not None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Group:
+    """A folder of the Photos pane.
+
+    Attributes
+    ----------
+    id : int
+        The file's number for it, arbitrary.
+    label : str
+        Its name.
+    type : str
+        ``"folder"``, or a kind of station.
+    parent_id : int or None
+        The group that it is in.
+    """
+
+    id: int
+    label: str = ""
+    type: str = "folder"
+    parent_id: int | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,6 +211,65 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Component:
+    """A set of cameras that were aligned with each other, in a frame of its own.
+
+    Attributes
+    ----------
+    id : int
+        The file's number for it, arbitrary.
+    label : str
+        Its name.
+    transform : (4, 4) float64 array or None
+        From its frame to the world; None where the file has none.
+    region : Region or None
+        The box that the user works in, in its frame.
+    """
+
+    id: int
+    label: str = ""
+    transform: Array | None = None
+    region: Region | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, ("transform",))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """A mesh inside a project, not read yet: `Chunk.load_mesh` does.
+
+    Attributes
+    ----------
+    id : int or None
+        The file's number for it, arbitrary.
+    label : str
+        Its name.
+    active : bool
+        Whether it is the one that Metashape shows.
+    transform : (4, 4) float64 array or None
+        From the coordinates in its file to the chunk's; None where they are the chunk's already.
+    archive : Path
+        The zip file that it lies in.
+    members : tuple of str
+        Its mesh files in there; empty where the archive itself says which they are.
+    crs : str or None
+        A coordinate system of its own as WKT; None where it is in the chunk's frame, as it nearly always is.
+    """
+
+    id: int | None = None
+    label: str = ""
+    active: bool = True
+    transform: Array | None = None
+    archive: Path
+    members: tuple[str, ...] = ()
+    crs: str | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, ("transform",))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Chunk:
     """A set of photos that were aligned together.
 
@@ -154,6 +288,22 @@ class Chunk:
         The box that the user works in.
     crs : str or None
         The coordinate system as WKT, as the file has it.
+    id : int or None
+        The project's number for it, arbitrary.
+    enabled : bool
+        Whether the user left it switched on.
+    active : bool
+        Whether it is the one that the project shows.
+    groups : tuple of Group
+        The folders that its cameras are sorted into.
+    components : tuple of Component
+        What its cameras were aligned in; older files have none.
+    active_component_id : int or None
+        The component whose frame is the chunk's: `transform` and `region` are its own.
+    models : tuple of Model
+        The meshes inside the project; none in a cameras file.
+    source : Path or None
+        The file that it was read from.
     """
 
     label: str = ""
@@ -162,11 +312,19 @@ class Chunk:
     transform: Array | None = None
     region: Region | None = None
     crs: str | None = None
+    id: int | None = None
+    enabled: bool = True
+    active: bool = False
+    groups: tuple[Group, ...] = ()
+    components: tuple[Component, ...] = ()
+    active_component_id: int | None = None
+    models: tuple[Model, ...] = ()
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         _freeze(self, ("transform",))
-        object.__setattr__(self, "cameras", tuple(self.cameras))
-        object.__setattr__(self, "sensors", tuple(self.sensors))
+        for name in ("cameras", "sensors", "groups", "components", "models"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def scale(self) -> float | None:
@@ -174,3 +332,93 @@ class Chunk:
         if self.transform is None:
             return None
         return float(np.cbrt(np.linalg.det(self.transform[:3, :3])))
+
+    def camera(self, label: str) -> Camera:
+        """Return the camera with a label; where no label is the same, without suffix, and without folders.
+
+        Parameters
+        ----------
+        label : str
+            A camera's label. Labels can be whole paths, and have a suffix or none: ``IMG_1.JPG`` also finds ``a/IMG_1.JPG``
+            and ``IMG_1``.
+
+        Raises
+        ------
+        ValueError
+            No camera or more than one has it.
+        """
+        found: list[Camera] = []
+        for spelling in (str, _stem, _file_name, lambda name: _stem(_file_name(name))):
+            wanted = spelling(label)
+            found = [camera for camera in self.cameras if spelling(camera.label) == wanted]
+            if found:
+                break
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise ValueError(
+                f"no camera of chunk {self.label!r} is labelled {label!r}; the label of one of its {len(self.cameras)} "
+                "cameras is needed: look it up in the project"
+            )
+        which = ", ".join(f"{camera.label!r} (id {camera.id})" for camera in found[:_LISTED])
+        raise ValueError(
+            f"{len(found)} cameras of chunk {self.label!r} are meant by {label!r}; one is needed, and there are {which}: "
+            "give the whole label, or choose by id among chunk.cameras"
+        )
+
+    def load_mesh(self, model: int | str | None = None) -> Mesh:
+        """Read a mesh that lies inside the project.
+
+        Parameters
+        ----------
+        model : int or str, optional
+            The id or the label of one of `models`; the active one by default.
+
+        Returns
+        -------
+        Mesh
+            ``vertices``, (V, 3) float64 in the chunk's frame and units, and ``faces``, (F, 3).
+
+        Raises
+        ------
+        ValueError
+            There is no such model, or none at all; the message says how to get a mesh.
+        FormatError
+            Its files are missing, damaged or no mesh.
+        """
+        from depthraster.io.metashape_project import load_model
+
+        return load_model(self._chosen_model(model))
+
+    def _chosen_model(self, model: int | str | None) -> Model:
+        source = f"{self.source}: " if self.source else ""
+        if not self.models:
+            raise ValueError(
+                f"{source}chunk {self.label!r} has no mesh inside; one is needed: export the model from Metashape as PLY "
+                "and load that with load_mesh, or build the model, save, and load the .psx"
+            )
+        if model is None:
+            found = [m for m in self.models if m.active] or list(self.models)
+        else:
+            found = [m for m in self.models if model in (m.id, m.label) and not isinstance(model, bool)]
+        if len(found) == 1:
+            return found[0]
+        which = ", ".join(f"{m.id} ({m.label!r})" for m in self.models[:_LISTED])
+        asked = (
+            "none is said to be the active one"
+            if model is None
+            else f"{len(found)} of them are model={model!r}"
+        )
+        raise ValueError(
+            f"{source}chunk {self.label!r} has the models {which} and {asked}; one is needed: choose it by id with "
+            "load_mesh(model=...)"
+        )
+
+
+def _file_name(label: str) -> str:
+    """Return the last part of a label that is a path, with slashes of either kind."""
+    return PureWindowsPath(label).name
+
+
+def _stem(label: str) -> str:
+    return os.path.splitext(label)[0]

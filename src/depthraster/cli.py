@@ -189,7 +189,7 @@ def _render_files(
     console = Console(stderr=True)
     start = time.perf_counter()
     with console.status("Reading the cameras"):
-        from depthraster.io.metashape_xml import load_chunk
+        from depthraster.io.metashape_project import load_chunk
         from depthraster.kernels.cache import compile_cache_is_cold
         from depthraster.scene import Scene
         from depthraster.survey import plan, render_cameras, targets

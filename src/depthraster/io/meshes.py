@@ -23,7 +23,7 @@ from depthraster.io.ply import read_ply
 from depthraster.io.polygons import triangulate
 from depthraster.io.stl import read_stl
 
-__all__ = ["Mesh", "load_mesh"]
+__all__ = ["Mesh", "load_mesh", "mesh_from_data"]
 
 # A scene that places a mesh again and again can become larger than any memory.
 _MAX_FACES = 200_000_000
@@ -72,18 +72,27 @@ def load_mesh(path: str | os.PathLike[str]) -> Mesh:
         The file cannot be read.
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
     if not path.exists():
         raise FileNotFoundError(2, "there is no such file; a mesh file is needed: check the path", str(path))
+    empty = path.stat().st_size == 0
+    return mesh_from_data(np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, "r")), path)
+
+
+def mesh_from_data(data: npt.NDArray[np.uint8], path: Path) -> Mesh:
+    """Read a mesh that is in memory; errors as `load_mesh`.
+
+    Parameters
+    ----------
+    data : (n,) uint8 array
+        The whole file, e.g. mapped.
+    path : Path
+        Where it is from: its suffix says the format, and messages begin with it. Only glTF is read from there again.
+    """
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FormatError(
             f"{path}: the suffix is {path.suffix!r}; one of {', '.join(_READERS)} is needed: export the mesh as PLY"
         )
-    data = (
-        np.fromfile(path, np.uint8, 0)
-        if path.stat().st_size == 0
-        else np.asarray(np.memmap(path, np.uint8, "r"))
-    )
     if not len(data):
         raise FormatError(f"{path}: the file is empty; a mesh is needed: export it again")
     try:
