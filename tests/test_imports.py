@@ -23,14 +23,25 @@ LAYERS = [
     ("scene",),
     ("chunk",),
     ("calibration",),
-    ("kernels", "transforms"),
+    ("kernels", "transforms", "crs"),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
 # Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh.
 ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io")}
 
-HEAVY = ("trimesh", "tifffile", "imagecodecs", "PIL", "defusedxml", "rich", "click", "scipy", "matplotlib")
+HEAVY = (
+    "trimesh",
+    "tifffile",
+    "imagecodecs",
+    "PIL",
+    "defusedxml",
+    "rich",
+    "click",
+    "scipy",
+    "matplotlib",
+    "pyproj",
+)
 
 
 def modules():

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
+from depthraster.crs import from_geocentric, is_named, to_geocentric
 
 if TYPE_CHECKING:
     from depthraster.io.meshes import Mesh
@@ -386,33 +387,104 @@ class Chunk:
         FormatError
             Its files are missing, damaged or no mesh.
         """
-        from depthraster.io.metashape_project import load_model
+        from depthraster.io.metashape_project import chosen_model, load_model
 
-        return load_model(self._chosen_model(model))
+        return load_model(chosen_model(self, model))
 
-    def _chosen_model(self, model: int | str | None) -> Model:
-        source = f"{self.source}: " if self.source else ""
-        if not self.models:
-            raise ValueError(
-                f"{source}chunk {self.label!r} has no mesh inside; one is needed: export the model from Metashape as PLY "
-                "and load that with load_mesh, or build the model, save, and load the .psx"
-            )
-        if model is None:
-            found = [m for m in self.models if m.active] or list(self.models)
-        else:
-            found = [m for m in self.models if model in (m.id, m.label) and not isinstance(model, bool)]
-        if len(found) == 1:
-            return found[0]
-        which = ", ".join(f"{m.id} ({m.label!r})" for m in self.models[:_LISTED])
-        asked = (
-            "none is said to be the active one"
-            if model is None
-            else f"{len(found)} of them are model={model!r}"
-        )
-        raise ValueError(
-            f"{source}chunk {self.label!r} has the models {which} and {asked}; one is needed: choose it by id with "
-            "load_mesh(model=...)"
-        )
+    def from_world(
+        self, points: Any, crs: Any = None, offset: npt.ArrayLike = (0.0, 0.0, 0.0)
+    ) -> Array | Mesh:
+        """Take points or a mesh from world coordinates, such as a mesh is exported in, to the chunk's.
+
+        Parameters
+        ----------
+        points : (..., 3) array of float, mesh, or path
+            Coordinates in the system ``crs``; a mesh is a `Mesh`, a trimesh.Trimesh, a (vertices, faces) pair or the path
+            of a mesh file.
+        crs : optional
+            What they are in. None, the default: where `transform` leads, which is ``"geocentric"``, X, Y, Z in metres, for
+            a georeferenced chunk, and ``"local"`` for others; these two can be named, and are refused for the other kind of
+            chunk. Else a coordinate system, by whatever name pyproj takes (WKT, ``"EPSG:32610"``): easting or longitude,
+            northing or latitude, and height, the last above the ellipsoid unless the system says otherwise.
+        offset : (3,) array of float
+            Added to the coordinates first, in the system's units: what Metashape calls shift when it exports.
+
+        Returns
+        -------
+        (..., 3) float64 array, or Mesh
+            In the chunk's frame and units.
+
+        Raises
+        ------
+        ImportError
+            pyproj is needed and not installed.
+        ValueError
+            A system that the chunk cannot be in, that pyproj does not know or that needs a grid file, or points without a
+            place in it.
+        """
+        vertices, faces, shape = _taken_apart(points)
+        vertices = vertices + _offset(offset)
+        if is_named(crs, self.crs, self.transform is not None):
+            assert self.crs is not None  # or it would not be georeferenced
+            vertices = to_geocentric(vertices, crs, self.crs)
+        if self.transform is not None:
+            # Less the origin first: the product with an inverse matrix would round at the earth's radius.
+            vertices = (vertices - self.transform[:3, 3]) @ np.linalg.inv(self.transform[:3, :3]).T
+        return _put_together(vertices, faces, shape)
+
+    def to_world(self, points: Any, crs: Any = None, offset: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Array | Mesh:
+        """Take points or a mesh from the chunk's frame to world coordinates; the inverse of `from_world`.
+
+        Parameters
+        ----------
+        points : (..., 3) array of float, mesh, or path
+            Coordinates in the chunk's frame.
+        crs, offset
+            What the result shall be in, and what is subtracted from it last, as for `from_world`.
+
+        Returns
+        -------
+        (..., 3) float64 array, or Mesh
+        """
+        vertices, faces, shape = _taken_apart(points)
+        if self.transform is not None:
+            vertices = vertices @ self.transform[:3, :3].T + self.transform[:3, 3]
+        if is_named(crs, self.crs, self.transform is not None):
+            assert self.crs is not None  # or it would not be georeferenced
+            vertices = from_geocentric(vertices, crs, self.crs)
+        return _put_together(vertices - _offset(offset), faces, shape)
+
+
+def _taken_apart(points: Any) -> tuple[Array, Any, tuple[int, ...]]:
+    """Return coordinates as (n, 3) float64, the faces of a mesh or None, and the shape that the coordinates had."""
+    faces = None
+    if isinstance(points, (str, os.PathLike)):
+        from depthraster.io.meshes import load_mesh
+
+        points = load_mesh(points)
+    if hasattr(points, "vertices") and hasattr(points, "faces"):
+        points, faces = points.vertices, points.faces
+    elif isinstance(points, (tuple, list)) and len(points) == 2 and np.ndim(points[0]) == 2:
+        points, faces = points
+    vertices = np.asarray(points, dtype=np.float64)
+    if vertices.ndim == 0 or vertices.shape[-1] != 3:
+        raise ValueError(f"points have the shape {vertices.shape}; (..., 3) is needed: pass x, y, z")
+    return vertices.reshape(-1, 3), faces, vertices.shape
+
+
+def _put_together(vertices: Array, faces: Any, shape: tuple[int, ...]) -> Array | Mesh:
+    if faces is None:
+        return vertices.reshape(shape)
+    from depthraster.io.meshes import Mesh
+
+    return Mesh(vertices, np.asarray(faces))
+
+
+def _offset(offset: npt.ArrayLike) -> Array:
+    array = np.asarray(offset, dtype=np.float64)
+    if array.shape != (3,) or not np.isfinite(array).all():
+        raise ValueError(f"offset is {offset!r}; three finite numbers are needed: pass x, y, z")
+    return array
 
 
 def _file_name(label: str) -> str:

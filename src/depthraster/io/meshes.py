@@ -75,7 +75,9 @@ def load_mesh(path: str | os.PathLike[str]) -> Mesh:
     if not path.exists():
         raise FileNotFoundError(2, "there is no such file; a mesh file is needed: check the path", str(path))
     empty = path.stat().st_size == 0
-    return mesh_from_data(np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, "r")), path)
+    return mesh_from_data(
+        np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, "r")), path
+    )
 
 
 def mesh_from_data(data: npt.NDArray[np.uint8], path: Path) -> Mesh:

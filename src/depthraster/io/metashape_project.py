@@ -28,7 +28,7 @@ from depthraster.io.xml_values import EXPORT, Notes, listed, quoted, similarity,
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["load_chunk", "load_chunks", "load_model"]
+__all__ = ["chosen_model", "load_chunk", "load_chunks", "load_model"]
 
 _DOC = "doc.xml"
 _AGAIN = "save the project again in Metashape, or copy it again, the .files folder whole"
@@ -87,6 +87,28 @@ def load_chunks(path: str | os.PathLike[str]) -> tuple[Chunk, ...]:
     result = tuple(place.chunk(notes) for place in _places(path))
     notes.warn(str(path), stacklevel=2)
     return result
+
+
+def chosen_model(chunk: Chunk, model: int | str | None) -> Model:
+    """Return the model of a chunk with an id or a label, or its active one; ValueError where there is none such."""
+    source = f"{chunk.source}: " if chunk.source else ""
+    if not chunk.models:
+        raise ValueError(
+            f"{source}chunk {chunk.label!r} has no mesh inside; one is needed: export the model from Metashape as PLY and "
+            "load that with load_mesh, or build the model, save the project, and load that"
+        )
+    if model is None:
+        found = [m for m in chunk.models if m.active]
+    else:
+        found = [m for m in chunk.models if model in (m.id, m.label) and not isinstance(model, bool)]
+    if len(found) == 1:
+        return found[0]
+    which = listed([m.label or m.id for m in chunk.models], _LISTED)
+    asked = f"{len(found)} are said to be active" if model is None else f"{len(found)} are model={model!r}"
+    raise ValueError(
+        f"{source}chunk {chunk.label!r} has {len(chunk.models)} models, {which}, and {asked}; one is needed: choose it with "
+        "load_mesh(model=...), by id or label"
+    )
 
 
 def load_model(model: Model) -> Mesh:
