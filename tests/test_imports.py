@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "depthraster"
 LAYERS = [
     ("__main__",),
     ("cli",),
-    ("demo",),
+    ("demo", "metashape"),
     ("survey", "contact_sheet", "landscape"),
     ("render",),
     ("io", "layers"),
