@@ -20,7 +20,8 @@ import numpy.typing as npt
 from depthraster.calibration import Calibration
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.lens import second_derivative_bound
-from depthraster.kernels.rays import WORK, RayGrid, fill_rays, iterate_rays, ray_grid
+from depthraster.kernels.memory import aligned
+from depthraster.kernels.rays import RayGrid, fill_rays, iterate_rays, ray_grid, ray_scratch
 from depthraster.kernels.resolve import resolve_tile
 from depthraster.kernels.select import bin_clusters, cluster_tiles, tile_bounds
 from depthraster.kernels.tiles import draw_clusters, scratch
@@ -255,16 +256,17 @@ def _render_view(
     grid = view.grid
     tile_bounds(grid.nodes, grid.spacing, height, width, TILE, view.limit, bounds)
     clusters, places = _binned_clusters(scene, view, cull, bounds)
+    nodes = grid.nodes.reshape(len(grid.nodes), -1)
     no_names = np.empty((0, 0), np.int32)
     pixels = image.reshape(height, -1)  # a view: the image is contiguous
 
     def draw(tiles: Iterable[int]) -> None:
         n_blocks = (TILE // BLOCK_HEIGHT) * (TILE // BLOCK_WIDTH)
-        all_blocks = np.empty((n_blocks, 3 * BLOCK_PIXELS), np.float32)
-        all_refs = np.empty((n_blocks, 4))
-        all_names = None if face_index is None else np.empty((n_blocks, BLOCK_PIXELS), np.int32)
-        drawing, filling = scratch(), np.empty(WORK)
-        resolving = np.empty(3 * BLOCK_PIXELS, np.float32)
+        all_blocks = aligned((n_blocks, 3 * BLOCK_PIXELS), np.float32)
+        all_refs = aligned((n_blocks, 4))
+        all_names = None if face_index is None else aligned((n_blocks, BLOCK_PIXELS), np.int32)
+        drawing, filling = scratch(), ray_scratch()
+        resolving = aligned(3 * BLOCK_PIXELS, np.float32)
         for tile in tiles:
             row, col = divmod(tile, n_cols)
             row0, col0 = row * TILE, col * TILE
@@ -276,7 +278,7 @@ def _render_view(
                 names = all_names[:used]
                 names.fill(-1)
             place = row0, col0, tile_rows, tile_cols, blocks, refs
-            if fill_rays(grid.nodes, grid.exact, grid.spacing, *place, filling):
+            if fill_rays(nodes, grid.exact, grid.spacing, *place, filling):
                 iterate_rays(grid.exact, grid.spacing, view.lens, *place)
             draw_clusters(
                 scene._arrays, clusters[places[tile] : places[tile + 1]], view.matrix, view.lens, view.guard, view.bulge,

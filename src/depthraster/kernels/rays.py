@@ -19,13 +19,14 @@ import numpy.typing as npt
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
+from depthraster.kernels.memory import aligned
 
-__all__ = ["WORK", "RayGrid", "fill_rays", "iterate_rays", "ray_grid"]
+__all__ = ["MAX_TILE", "RayGrid", "RayScratch", "fill_rays", "iterate_rays", "ray_grid", "ray_scratch"]
 
 _N = BLOCK_PIXELS
-_LANES = 10 * _N
-WORK = _LANES + 40  # float64 numbers that `fill_rays` works in
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
+MAX_TILE = 512  # pixels, the widest rectangle `fill_rays` takes
+_W = 2 * (MAX_TILE // min(_SPACINGS) + 3)  # numbers in a tile's row of nodes
 _TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
 
@@ -37,6 +38,22 @@ class RayGrid(NamedTuple):
     exact: npt.NDArray[np.uint8]  # (rows - 3, cols - 3) 1: interpolation is not good enough in this cell
     spacing: int  # pixels
     radius: float  # the farthest imaged node from the axis, plane pixels
+
+
+class RayScratch(NamedTuple):
+    """What `fill_rays` works in: one for each thread."""
+
+    work: npt.NDArray[np.float64]  # (7 _W,) see `_cubics_down` and `_cubics_across`
+    cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
+    slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
+    lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
+
+
+def ray_scratch() -> RayScratch:
+    """Return a `RayScratch`."""
+    return RayScratch(
+        aligned(7 * _W), aligned(4 * _W), aligned(12 * _W, np.float32), aligned(10 * _N, np.float32)
+    )
 
 
 def ray_grid(lens: npt.NDArray[np.float64], width: int, height: int) -> RayGrid:
@@ -90,96 +107,158 @@ def _interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
 
 @inner
-def _bicubic(nodes, node_row, node_col, cell):
-    """Compute the bicubic polynomials of a cell: ``cell[4 (4 axis + k) + m]`` belongs to t^k along u times s^m along v.
+def _cubics_down(nodes, first, n, work):
+    """Write the cubics along v between the second and the third of four rows of nodes, n numbers from ``first`` on.
 
-    t and s run from 0 to 1 over the cell; node (node_row, node_col) is at t = s = -1.
+    The coefficient of s^m is ``work[m _W + i]``; s runs from 0 to 1 over the cell, the rows are at -1, 0, 1 and 2.
     """
-    for axis in range(2):
-        for row in range(4):
-            a, b = nodes[node_row + row, node_col, axis], nodes[node_row + row, node_col + 1, axis]
-            c, d = nodes[node_row + row, node_col + 2, axis], nodes[node_row + row, node_col + 3, axis]
-            # The cubic with values a, b, c, d at -1, 0, 1, 2.
-            cell[16 * axis + row] = b
-            cell[16 * axis + 4 + row] = c - a / 3.0 - b / 2.0 - d / 6.0
-            cell[16 * axis + 8 + row] = (a + c) / 2.0 - b
-            cell[16 * axis + 12 + row] = (d - a) / 6.0 + (b - c) / 2.0
-    for k in range(8):
-        a, b, c, d = cell[4 * k], cell[4 * k + 1], cell[4 * k + 2], cell[4 * k + 3]
-        cell[4 * k] = b
-        cell[4 * k + 1] = c - a / 3.0 - b / 2.0 - d / 6.0
-        cell[4 * k + 2] = (a + c) / 2.0 - b
-        cell[4 * k + 3] = (d - a) / 6.0 + (b - c) / 2.0
+    for i in range(n):
+        a, b, c, d = nodes[0, first + i], nodes[1, first + i], nodes[2, first + i], nodes[3, first + i]
+        work[i] = b
+        work[_W + i] = c - a / 3.0 - b / 2.0 - d / 6.0
+        work[2 * _W + i] = (a + c) / 2.0 - b
+        work[3 * _W + i] = (d - a) / 6.0 + (b - c) / 2.0
 
 
 @inner
-def _block_by_cubics(left, per_pixel, lanes, middle, block, ref):
-    """Fill a block whose left edge is at ``left`` (0 .. 1) of its cell from the cubics of its pixel rows."""
-    t = left + 0.5 * BLOCK_WIDTH * per_pixel
-    x0 = middle[0] + t * (middle[1] + t * (middle[2] + t * middle[3]))
-    y0 = middle[4] + t * (middle[5] + t * (middle[6] + t * middle[7]))
+def _cubic_across(values, n, cubic):
+    """Write the cubics along u through the values at four nodes, x beside y: t^k has ``cubic[k _W + i]``."""
+    for i in range(n):
+        a, b, c, d = values[i], values[i + 2], values[i + 4], values[i + 6]
+        cubic[i] = b
+        cubic[_W + i] = c - a / 3.0 - b / 2.0 - d / 6.0
+        cubic[2 * _W + i] = (a + c) / 2.0 - b
+        cubic[3 * _W + i] = (d - a) / 6.0 + (b - c) / 2.0
+
+
+@inner
+def _cubics_across(s, n, work, cubics, slopes):
+    """Turn the cubics of `_cubics_down` into those along u at s (``cubics``), and of their slopes along v there.
+
+    ``slopes[(4 (m - 1) + k) _W + i]`` (s' - s)^m is what the coefficient of t^k gains on the way from s to s'.
+    """
+    for i in range(n + 6):
+        c0, c1, c2, c3 = work[i], work[_W + i], work[2 * _W + i], work[3 * _W + i]
+        work[4 * _W + i] = c0 + s * (c1 + s * (c2 + s * c3))
+        work[5 * _W + i] = c1 + s * (2.0 * c2 + s * 3.0 * c3)
+        work[6 * _W + i] = c2 + s * 3.0 * c3
+    _cubic_across(work[4 * _W : 5 * _W], n, cubics)
+    _cubic_across(work[5 * _W : 6 * _W], n, slopes[: 4 * _W])
+    _cubic_across(work[6 * _W : 7 * _W], n, slopes[4 * _W : 8 * _W])
+    _cubic_across(work[3 * _W : 4 * _W], n, slopes[8 * _W :])
+
+
+@inner
+def _row_of_blocks(n, per_pixel, at, cubics, slopes, lanes, blocks, refs):
+    """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``.
+
+    A pixel's ray less its block's is what the cubics gain between the block's middle and the pixel's row, taken at the
+    pixel, and what the middle's gain between the block's centre and the pixel. Both are small: float32 holds them.
+    ``lanes`` takes one value per pixel and coefficient of the former, so that the loop over pixels vectorizes; behind
+    them it has each pixel's steps t and s from the block's centre.
+    """
+    if at < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
+    x01, x02, x03 = slopes[at], slopes[4 * _W + at], slopes[8 * _W + at]
+    x11, x12, x13 = slopes[_W + at], slopes[5 * _W + at], slopes[9 * _W + at]
+    x21, x22, x23 = slopes[2 * _W + at], slopes[6 * _W + at], slopes[10 * _W + at]
+    x31, x32, x33 = slopes[3 * _W + at], slopes[7 * _W + at], slopes[11 * _W + at]
+    y01, y02, y03 = slopes[at + 1], slopes[4 * _W + at + 1], slopes[8 * _W + at + 1]
+    y11, y12, y13 = slopes[_W + at + 1], slopes[5 * _W + at + 1], slopes[9 * _W + at + 1]
+    y21, y22, y23 = slopes[2 * _W + at + 1], slopes[6 * _W + at + 1], slopes[10 * _W + at + 1]
+    y31, y32, y33 = slopes[3 * _W + at + 1], slopes[7 * _W + at + 1], slopes[11 * _W + at + 1]
     for i in range(_N):
-        t = left + lanes[8 * _N + i]
-        x = lanes[i] + t * (lanes[_N + i] + t * (lanes[2 * _N + i] + t * lanes[3 * _N + i]))
-        y = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
-        block[i] = np.float32(x - x0)
-        block[_N + i] = np.float32(y - y0)
-        block[2 * _N + i] = np.float32(0.0)
-    # A block is so small a part of a cell that its rays are farthest at its corners, to a percent.
-    right, low, last = BLOCK_WIDTH - 1, _N - BLOCK_WIDTH, _N - 1
-    ref[0], ref[1] = x0, y0
-    ref[2] = 1.01 * max(max(abs(block[0]), abs(block[right])), max(abs(block[low]), abs(block[last])))
-    ref[3] = 1.01 * max(
-        max(abs(block[_N]), abs(block[_N + right])), max(abs(block[_N + low]), abs(block[_N + last]))
+        s = lanes[9 * _N + i]
+        lanes[i] = s * (x01 + s * (x02 + s * x03))
+        lanes[_N + i] = s * (x11 + s * (x12 + s * x13))
+        lanes[2 * _N + i] = s * (x21 + s * (x22 + s * x23))
+        lanes[3 * _N + i] = s * (x31 + s * (x32 + s * x33))
+        lanes[4 * _N + i] = s * (y01 + s * (y02 + s * y03))
+        lanes[5 * _N + i] = s * (y11 + s * (y12 + s * y13))
+        lanes[6 * _N + i] = s * (y21 + s * (y22 + s * y23))
+        lanes[7 * _N + i] = s * (y31 + s * (y32 + s * y33))
+    x0, x1, x2, x3 = cubics[at], cubics[_W + at], cubics[2 * _W + at], cubics[3 * _W + at]
+    y0, y1, y2, y3 = cubics[at + 1], cubics[_W + at + 1], cubics[2 * _W + at + 1], cubics[3 * _W + at + 1]
+    # How far a pixel may be from its block's centre: both gains at their most.
+    along, aside = 0.5 * (BLOCK_WIDTH - 1) * per_pixel, 0.5 * (BLOCK_HEIGHT - 1) * per_pixel
+    first = abs(x01) + abs(x11) + abs(x21) + abs(x31)
+    second, third = abs(x02) + abs(x12) + abs(x22) + abs(x32), abs(x03) + abs(x13) + abs(x23) + abs(x33)
+    rx = aside * (first + aside * (second + aside * third)) + along * (
+        abs(x1) + 2.0 * abs(x2) + 3.0 * abs(x3)
     )
+    first = abs(y01) + abs(y11) + abs(y21) + abs(y31)
+    second, third = abs(y02) + abs(y12) + abs(y22) + abs(y32), abs(y03) + abs(y13) + abs(y23) + abs(y33)
+    ry = aside * (first + aside * (second + aside * third)) + along * (
+        abs(y1) + 2.0 * abs(y2) + 3.0 * abs(y3)
+    )
+    rx, ry = 1.000001 * rx, 1.000001 * ry
+    for k in range(n):
+        t = (k + 0.5) * (BLOCK_WIDTH * per_pixel)
+        refs[k, 0] = x0 + t * (x1 + t * (x2 + t * x3))
+        refs[k, 1] = y0 + t * (y1 + t * (y2 + t * y3))
+        refs[k, 2], refs[k, 3] = rx, ry
+        dx1, dy1 = (
+            np.float32(x1 + t * (2.0 * x2 + t * 3.0 * x3)),
+            np.float32(y1 + t * (2.0 * y2 + t * 3.0 * y3)),
+        )
+        dx2, dy2 = np.float32(x2 + t * 3.0 * x3), np.float32(y2 + t * 3.0 * y3)
+        dx3, dy3 = np.float32(x3), np.float32(y3)
+        centre = np.float32(t)
+        block = blocks[k]
+        for i in range(_N):
+            step = lanes[8 * _N + i]
+            t = centre + step
+            dx = lanes[i] + t * (lanes[_N + i] + t * (lanes[2 * _N + i] + t * lanes[3 * _N + i]))
+            dy = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
+            block[i] = dx + step * (dx1 + step * (dx2 + step * dx3))
+            block[_N + i] = dy + step * (dy1 + step * (dy2 + step * dy3))
+            block[2 * _N + i] = np.float32(0.0)
 
 
 @lean_kernel
-def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, work):
+def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
     """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
 
     ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that
     the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray
-    in plane pixels and the greatest |dx| and |dy|. A pixel's ray depends only on its place in the image. Blocks in
-    cells marked ``exact`` are left to `iterate_rays`; their number is returned. ``work`` (WORK) float64 is scratch.
+    in plane pixels and bounds of |dx| and |dy|. A pixel's ray depends only on its place in the image. Blocks in
+    cells marked ``exact`` are left to `iterate_rays`; their number is returned. ``nodes`` are the grid's as
+    (rows, 2 cols), ``scratch`` is a `RayScratch`.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
     across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
-    # Eight cubics' coefficients for each pixel of a block (x's four, y's four), and each pixel's step from
-    # the block's left and upper edges: one value per pixel, so that the loop over pixels vectorizes.
-    lanes, cell, middle = work[:_LANES], work[_LANES : _LANES + 32], work[_LANES + 32 : _LANES + 40]
-    for i in range(_N):
-        lanes[9 * _N + i] = ((i // BLOCK_WIDTH) + 0.5) / spacing
-        lanes[8 * _N + i] = ((i % BLOCK_WIDTH) + 0.5) / spacing
+    cells_across = (n_cols + spacing - 1) // spacing
     per_pixel = 1.0 / spacing  # exact: the spacing is a power of two
+    work, cubics, slopes, lanes = scratch.work, scratch.cubics, scratch.slopes, scratch.lanes
+    for i in range(_N):
+        lanes[8 * _N + i] = np.float32(((i % BLOCK_WIDTH) - 0.5 * (BLOCK_WIDTH - 1)) * per_pixel)
+        lanes[9 * _N + i] = np.float32(((i // BLOCK_WIDTH) - 0.5 * (BLOCK_HEIGHT - 1)) * per_pixel)
     n_left = 0
     for cell_row in range((n_rows + spacing - 1) // spacing):
-        for cell_col in range((n_cols + spacing - 1) // spacing):
-            node_row, node_col = row0 // spacing + cell_row, col0 // spacing + cell_col
-            by_iteration = exact[node_row, node_col] != 0
-            if not by_iteration:
-                _bicubic(nodes, node_row, node_col, cell)
-            for sub_row in range(min(down, blocks_down - cell_row * down)):
-                block_row = cell_row * down + sub_row
-                if not by_iteration:
-                    # The cubics along u in the row of each pixel of a block, and in the blocks' middle.
-                    top = sub_row * BLOCK_HEIGHT * per_pixel
-                    for k in range(8):
-                        c0, c1, c2, c3 = cell[4 * k], cell[4 * k + 1], cell[4 * k + 2], cell[4 * k + 3]
-                        for i in range(_N):
-                            s = top + lanes[9 * _N + i]
-                            lanes[k * _N + i] = c0 + s * (c1 + s * (c2 + s * c3))
-                        s = top + 0.5 * BLOCK_HEIGHT * per_pixel
-                        middle[k] = c0 + s * (c1 + s * (c2 + s * c3))
-                for sub_col in range(min(across, blocks_across - cell_col * across)):
-                    block_col = cell_col * across + sub_col
-                    index = block_row * blocks_across + block_col
-                    if by_iteration:
-                        n_left += 1
-                    else:
-                        left = sub_col * BLOCK_WIDTH * per_pixel
-                        _block_by_cubics(left, per_pixel, lanes, middle, blocks[index], refs[index])
+        node_row, node_col = row0 // spacing + cell_row, col0 // spacing
+        _cubics_down(nodes[node_row : node_row + 4], 2 * node_col, 2 * (cells_across + 3), work)
+        for sub_row in range(min(down, blocks_down - cell_row * down)):
+            _cubics_across(
+                (sub_row + 0.5) * (BLOCK_HEIGHT * per_pixel), 2 * cells_across, work, cubics, slopes
+            )
+            first = (cell_row * down + sub_row) * blocks_across
+            for cell_col in range(cells_across):
+                n = min(across, blocks_across - cell_col * across)
+                if exact[node_row, node_col + cell_col] != 0:
+                    n_left += n
+                    continue
+                index = first + cell_col * across
+                _row_of_blocks(
+                    n,
+                    per_pixel,
+                    2 * cell_col,
+                    cubics,
+                    slopes,
+                    lanes,
+                    blocks[index : index + n],
+                    refs[index : index + n],
+                )
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
         for col in range(n_cols, blocks_across * BLOCK_WIDTH):

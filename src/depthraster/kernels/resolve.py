@@ -10,11 +10,35 @@ from __future__ import annotations
 import numpy as np
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.jit import inlined, inner, lean_kernel
 
 __all__ = ["resolve_tile"]
 
 _N = BLOCK_PIXELS
+
+
+@inlined
+def _block_pairs(block, background, values):
+    """Compute depth and alpha of a block's pixels, side by side."""
+    for i in range(block.shape[0] // 3):
+        w = block[2 * _N + i]
+        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
+        values[2 * i] = np.float32(1.0) / w if hit else background
+        values[2 * i + 1] = np.float32(1.0) if hit else np.float32(0.0)
+
+
+@inner
+def _whole_pairs(blocks, background, image, first, values):
+    """Write depth and alpha of a row of whole blocks into as many rows of ``image`` as a block has."""
+    if first < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
+    for index in range(blocks.shape[0]):
+        block = blocks[index]
+        _block_pairs(block, background, values)
+        at = first + index * 2 * BLOCK_WIDTH
+        for i in range(BLOCK_HEIGHT):
+            for j in range(2 * BLOCK_WIDTH):
+                image[i, at + j] = values[i * 2 * BLOCK_WIDTH + j]
 
 
 @lean_kernel
@@ -34,11 +58,20 @@ def resolve_tile(
     # A block's values first, in loops that vectorize (over a number of pixels that the compiler does not know: it would
     # unroll 16 divisions instead); then row by row to where they belong.
     values, lengths = work[: 2 * _N], work[2 * _N :]
+    n_whole = n_cols // BLOCK_WIDTH if with_alpha and not (as_range or with_range or names is not None) else 0
+    if n_whole > 0:
+        for block_row in range(n_rows // BLOCK_HEIGHT):
+            first, row = block_row * blocks_across, row0 + block_row * BLOCK_HEIGHT
+            _whole_pairs(
+                blocks[first : first + n_whole], background, image[row : row + BLOCK_HEIGHT], 2 * col0, values
+            )
     for index in range(blocks.shape[0]):
         block_row, block_col = index // blocks_across, index % blocks_across
         row, col = row0 + block_row * BLOCK_HEIGHT, col0 + block_col * BLOCK_WIDTH
         width = min(BLOCK_WIDTH, n_cols - block_col * BLOCK_WIDTH)
         height = min(BLOCK_HEIGHT, n_rows - block_row * BLOCK_HEIGHT)
+        if height == BLOCK_HEIGHT and block_col < n_whole:
+            continue
         block = blocks[index]
         if as_range or with_range:
             _block_ranges(block, refs[index, 0], refs[index, 1], 1.0 / (f * f), background, lengths)
@@ -70,16 +103,6 @@ def resolve_tile(
                     w = block[2 * _N + i * BLOCK_WIDTH + j]
                     hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
                     face_index[row + i, col + j] = names[index, i * BLOCK_WIDTH + j] if hit else -1
-
-
-@inner
-def _block_pairs(block, background, values):
-    """Compute depth and alpha of a block's pixels, side by side."""
-    for i in range(block.shape[0] // 3):
-        w = block[2 * _N + i]
-        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
-        values[2 * i] = np.float32(1.0) / w if hit else background
-        values[2 * i + 1] = np.float32(1.0) if hit else np.float32(0.0)
 
 
 @inner

@@ -32,6 +32,7 @@ from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import project_frame
+from depthraster.kernels.memory import aligned
 
 __all__ = ["Scratch", "draw_clusters", "scratch"]
 
@@ -67,8 +68,8 @@ class Scratch(NamedTuple):
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
-        np.zeros(8 * _V), np.zeros(10 * _F), np.zeros(14 * _F, np.float32), np.zeros((_F, 5), np.int32),
-        np.zeros((_F, 5), np.int32), np.zeros(14),
+        aligned(8 * _V), aligned(10 * _F), aligned(14 * _F, np.float32), aligned((_F, 5), np.int32),
+        aligned((_F, 5), np.int32), aligned(14),
     )  # fmt: skip
 
 
