@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
+    from depthraster.io.metashape_writer import save_chunk
 
 __all__ = [
     "Calibration",
@@ -29,6 +30,7 @@ __all__ = [
     "nadir",
     "render",
     "render_depth",
+    "save_chunk",
 ]
 
 # What reads files is imported when first used: it takes libraries that rendering does not need.
@@ -37,6 +39,7 @@ _LATER = {
     "Chunk": "depthraster.chunk",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
+    "save_chunk": "depthraster.io.metashape_writer",
 }
 
 

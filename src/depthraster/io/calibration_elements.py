@@ -1,7 +1,7 @@
 """A ``<calibration>`` element to a `Calibration`: the one place that knows what its children mean, old and new.
 
 The element stands alone in a file, or in a sensor or a camera of a chunk. Who has read it says where it is, for messages,
-and what it may be completed from. The commonest change is another parameter: its name in `_NAMES`.
+and what it may be completed from. The commonest change is another parameter: its name in `PARAMETERS`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from depthraster.io.xml_values import number, size, unfit
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["CALIBRATION_TAGS", "calibration_from_element", "lens_type", "made"]
+__all__ = ["CALIBRATION_TAGS", "PARAMETERS", "calibration_from_element", "lens_type", "made"]
 
-_NAMES = ("f", "cx", "cy", "b1", "b2", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4")
+# In the order in which Metashape writes them.
+PARAMETERS = ("f", "cx", "cy", "b1", "b2", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4")
 _LEGACY_NAMES = ("fx", "fy", "skew")
 # The elements that are read here, for readers that keep what they know only.
 CALIBRATION_TAGS = frozenset(
-    ("calibration", "projection", "resolution", "width", "height", "corrections", *_NAMES, *_LEGACY_NAMES)
+    ("calibration", "projection", "resolution", "width", "height", "corrections", *PARAMETERS, *_LEGACY_NAMES)
 )
 
 
@@ -73,7 +74,7 @@ def calibration_from_element(
     image_size = size(element, where) or _plain_size(element, where) or image_size
     values = {
         name: number(child.text or "", f"{where} <{name}>")
-        for name in (*_NAMES, *_LEGACY_NAMES)
+        for name in (*PARAMETERS, *_LEGACY_NAMES)
         if (child := element.find(name)) is not None
     }
     if image_size is None:
@@ -83,10 +84,10 @@ def calibration_from_element(
     if not values.keys() & {"f", "fx", "fy"}:
         if base is None or base.type != lens:
             return None
-        values = {name: getattr(base, name) for name in _NAMES} | values
+        values = {name: getattr(base, name) for name in PARAMETERS} | values
     if "f" not in values:
         values = _modern(values, image_size)
-    return made(where, lens, image_size, **{name: values[name] for name in _NAMES if name in values})
+    return made(where, lens, image_size, **{name: values[name] for name in PARAMETERS if name in values})
 
 
 def made(where: str, lens: str, image_size: tuple[int, int], **parameters: float) -> Calibration:
