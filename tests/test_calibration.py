@@ -167,7 +167,7 @@ def test_scaled_is_the_resized_image():
         ({"k3": math.inf}, ValueError, "k3 is inf"),
         ({"p1": "0.1"}, TypeError, "p1 is '0.1'"),
         ({"b1": -100.0}, ValueError, r"f \+ b1 is -50"),
-        ({"type": "fisheye"}, ValueError, "'fisheye', which is not supported yet"),
+        ({"type": "rpc"}, ValueError, "'rpc', a satellite's"),
         ({"type": "magic"}, ValueError, "'magic', which does not exist"),
     ],
 )

@@ -1,11 +1,12 @@
 """`Calibration`: the lens and size of an image as one frozen value, with the maps between pixels and directions.
 
-The formulas are in ``kernels/lens.py``, one point at a time; here arrays come in, are checked, and go through
-them. Reading calibrations from files is ``io``'s.
+The formulas are in ``kernels/lens.py`` (the frame lens and its distortion) and ``kernels/directions.py`` (all others),
+one point at a time; here arrays come in, are checked, and go through them. Reading calibrations from files is ``io``'s.
 
-To add a lens model: write its ``project``, ``project_jacobian`` and ``unproject`` beside those of ``frame``
-in ``kernels/lens.py``; name it in `TYPES`; dispatch on it in `project` and `unproject`; give
-``kernels/tiles.py`` its projection; and add a line to the table of lenses in ``tests/test_calibration.py``.
+To add a lens model: give it a number in ``kernels/directions.py`` and a branch in each of `direction_of` and
+`project_direction`; add its line to `_LENSES` below, its formula to the docstring of `Calibration` and to
+``docs/conventions.md``, and a line to the tables of lenses in ``tests/test_lenses.py`` and ``tests/cameras.py``. The
+renderer asks for nothing else: it works on the directions of pixels.
 """
 
 from __future__ import annotations
@@ -14,23 +15,40 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels import directions
 from depthraster.kernels.lens import project_points, unproject_pixels
 
 __all__ = ["TYPES", "Calibration"]
 
-TYPES = ("frame",)
-_OTHER_TYPES = (
-    "fisheye", "equidistant_fisheye", "equisolid_fisheye", "spherical", "cylindrical", "rpc",
-)  # fmt: skip
 
+class _Lens(NamedTuple):
+    """What a lens model is, beside its formulas."""
+
+    number: int  # in the kernels
+    is_distorted: bool  # whether k, p and b mean anything
+    plane: float  # the radius at which the plane that they act on ends
+
+
+_LENSES = {
+    "frame": _Lens(directions.FRAME, True, math.inf),
+    "fisheye": _Lens(directions.FISHEYE, True, math.pi),
+    "equisolid_fisheye": _Lens(directions.EQUISOLID_FISHEYE, True, 2.0),
+    "spherical": _Lens(directions.SPHERICAL, False, math.inf),
+    "cylindrical": _Lens(directions.CYLINDRICAL, False, math.inf),
+    "orthographic": _Lens(directions.ORTHOGRAPHIC, False, math.inf),
+}
+_SPELLINGS = {"equidistant_fisheye": "fisheye"}  # other names of the same model
+TYPES = tuple(_LENSES)
+
+_NOT_GIVEN = math.nan
 _MAX_SIDE = 1_000_000  # pixels
 _MAX_PIXELS = 2**32  # 16 GiB of depth; more is a mistake, not an image
-_COEFFICIENTS = ("cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
+_DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
 
 
 @dataclass(frozen=True)
@@ -42,7 +60,8 @@ class Calibration:
     width, height : int
         Size of the image, pixels.
     f : float
-        Focal length, pixels.
+        Focal length, pixels; of a panorama, pixels per radian; of an orthographic view, pixels per unit. May be left
+        out of spherical panoramas only: width / (2 pi), a whole turn.
     cx, cy : float
         Principal point as an offset from the image's centre, pixels, positive right and down.
     k1, k2, k3, k4 : float
@@ -52,18 +71,27 @@ class Calibration:
     b1, b2 : float
         Affinity and skew, pixels.
     type : str
-        The lens model; ``"frame"``.
+        The lens model, see Notes; Metashape's word ``"equidistant_fisheye"`` is another for ``"fisheye"``.
 
     Raises
     ------
     TypeError, ValueError
         A size that is not a positive whole number or is absurd, f not positive, a parameter that is not
-        finite, a lens model that does not exist or is not supported.
+        finite, a lens model that does not exist, distortion of a lens that has none.
 
     Notes
     -----
-    With x = X/Z, y = Y/Z, r² = x² + y² (Metashape manual, appendix "Camera models"; p3, p4 as in its versions
-    1.2 to 1.5)::
+    Points of the camera's frame X (right), Y (down), Z (forward) are imaged so (Metashape manual, appendix "Camera
+    models"; p3, p4 as in its versions 1.2 to 1.5; ``orthographic`` is ours)::
+
+        frame              x = X/Z                  y = Y/Z                 Z > 0
+        fisheye            x = theta X / rho        y = theta Y / rho       rho² = X² + Y², theta = atan2(rho, Z)
+        equisolid_fisheye  x = 2 sin(theta/2) X / rho                       y likewise
+        spherical          u = width/2 + cx + f atan2(X, Z)                 v = height/2 + cy + f atan2(Y, √(X² + Z²))
+        cylindrical        u = width/2 + cx + f atan2(X, Z)                 v = height/2 + cy + f Y / √(X² + Z²)
+        orthographic       u = width/2 + cx + f X                           v = height/2 + cy + f Y, Z > 0
+
+    and for the first three, with r² = x² + y²::
 
         R  = 1 + k1 r² + k2 r⁴ + k3 r⁶ + k4 r⁸        D = 1 + p3 r² + p4 r⁴
         x' = x R + (p1 (r² + 2 x²) + 2 p2 x y) D
@@ -76,7 +104,7 @@ class Calibration:
 
     width: int
     height: int
-    f: float
+    f: float = _NOT_GIVEN
     cx: float = 0.0
     cy: float = 0.0
     k1: float = 0.0
@@ -98,7 +126,10 @@ class Calibration:
             raise ValueError(
                 f"the image has {self.width} x {self.height} pixels; at most 2**32 are possible: check width and height"
             )
-        for name in ("f", *_COEFFICIENTS):
+        object.__setattr__(self, "type", _checked_type(self.type))
+        if self.type == "spherical" and isinstance(self.f, float) and math.isnan(self.f):
+            object.__setattr__(self, "f", self.width / (2.0 * math.pi))
+        for name in ("f", "cx", "cy", *_DISTORTION):
             object.__setattr__(self, name, _checked_number(getattr(self, name), name))
         if not self.f > 0.0:
             raise ValueError(
@@ -108,17 +139,21 @@ class Calibration:
             raise ValueError(
                 f"f + b1 is {self.f + self.b1}, the focal length along x; it must be positive: check the calibration"
             )
-        if self.type in _OTHER_TYPES:
-            raise ValueError(f"the lens type is {self.type!r}, which is not supported yet; 'frame' is needed")
-        if self.type not in TYPES:
-            raise ValueError(f"the lens type is {self.type!r}, which does not exist; pass type='frame'")
+        unused = [name for name in _DISTORTION if getattr(self, name) != 0.0]
+        if unused and not _LENSES[self.type].is_distorted:
+            raise ValueError(
+                f"{unused[0]} is {getattr(self, unused[0])}, but a {self.type} lens has no distortion: leave "
+                f"{' '.join(unused)} out, or pass the type that they belong to"
+            )
 
     @cached_property
     def valid_radius(self) -> float:
         """First radius sqrt(x² + y²) of the undistorted plane where the distorted radius stops growing; inf if nowhere.
 
-        Beyond it the polynomial images points a second time; they are taken as not imaged.
+        Beyond it the polynomial images points a second time; they are taken as not imaged. The plane of fisheyes (see
+        Notes of `Calibration`) ends at theta = pi in any case.
         """
+        end = _LENSES[self.type].plane
         # d (r R) / dr as a polynomial in r², highest power first; leading zeros and negligible terms are
         # numpy's.
         polynomial = [9.0 * self.k4, 7.0 * self.k3, 5.0 * self.k2, 3.0 * self.k1, 1.0]
@@ -129,13 +164,13 @@ class Calibration:
             if root.real > 0.0 and abs(root.imag) <= 1e-7 * abs(root)
         ]  # fmt: skip
         if not squares:
-            return math.inf
+            return end
         square = min(squares)
         for _ in range(3):  # polish; numpy's roots lose digits when the coefficients differ much
             slope = float(np.polyval(np.polyder(polynomial), square))
             if slope < 0.0:
                 square -= float(np.polyval(polynomial, square)) / slope
-        return math.sqrt(square)
+        return min(math.sqrt(square), end)
 
     def lens_params(self) -> npt.NDArray[np.float64]:
         """Return the lens as the kernels take it: (16,) float64, see ``kernels/lens.py``."""
@@ -143,7 +178,7 @@ class Calibration:
             [
                 self.f, 0.5 * self.width + self.cx, 0.5 * self.height + self.cy, self.b1, self.b2,
                 self.k1, self.k2, self.k3, self.k4, self.p1, self.p2, self.p3, self.p4,
-                self.valid_radius**2, 0.0, 0.0,
+                self.valid_radius**2, _LENSES[self.type].number, 0.0,
             ]
         )  # fmt: skip
 
@@ -158,8 +193,8 @@ class Calibration:
         Returns
         -------
         (..., 2) float64 array
-            Pixel coordinates u, v, also outside the image; NaN for points that are not in front of the
-            camera, not within the lens' valid domain, or not finite.
+            Pixel coordinates u, v, also outside the image; NaN for points that are not within the lens' valid
+            domain (with ``frame`` and ``orthographic``: not in front of the camera), or not finite.
 
         Raises
         ------
@@ -172,7 +207,8 @@ class Calibration:
                 f"points have the shape {array.shape}; (..., 3) is needed: pass X, Y, Z in the camera's frame"
             )
         pixels = np.empty((array.size // 3, 2))
-        project_points(np.ascontiguousarray(array).reshape(-1, 3), self.lens_params(), pixels)
+        door = project_points if self.type == "frame" else directions.project_directions
+        door(np.ascontiguousarray(array).reshape(-1, 3), self.lens_params(), pixels)
         return pixels.reshape(*array.shape[:-1], 2)
 
     def unproject(self, pixels: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -186,8 +222,10 @@ class Calibration:
         Returns
         -------
         (..., 3) float64 array
-            Directions in the camera's frame with Z = 1; NaN for pixels that the lens does not image. They
-            project back to within 1e-9 pixel.
+            Directions in the camera's frame; NaN for pixels that the lens does not image. With Z = 1 for ``frame``
+            lenses, of length 1 for the others, which see to the side and behind. An ``orthographic`` view looks in
+            one direction from everywhere: of a pixel it gives (X, Y, 1), a point that it images there. They project
+            back to within 1e-9 pixel.
 
         Raises
         ------
@@ -197,9 +235,52 @@ class Calibration:
         array = np.asarray(pixels, dtype=np.float64)
         if array.ndim == 0 or array.shape[-1] != 2:
             raise ValueError(f"pixels have the shape {array.shape}; (..., 2) is needed: pass u, v")
-        directions = np.empty((array.size // 2, 3))
-        unproject_pixels(np.ascontiguousarray(array).reshape(-1, 2), self.lens_params(), directions)
-        return directions.reshape(*array.shape[:-1], 3)
+        flat = np.ascontiguousarray(array).reshape(-1, 2)
+        found = np.empty((len(flat), 3))
+        if self.type == "frame":
+            unproject_pixels(flat, self.lens_params(), found)
+        elif self.type == "orthographic":
+            found[:, :2] = (flat - self.lens_params()[1:3]) / self.f
+            found[:, 2] = 1.0
+        else:
+            directions.unproject_directions(flat, self.lens_params(), False, found)
+        return found.reshape(*array.shape[:-1], 3)
+
+    @property
+    def field_of_view(self) -> tuple[float, float]:
+        """What the image sees across and down, degrees: the angle between the outermost directions that are imaged.
+
+        Measured along the row and the column of the principal point, step by step, so also beyond 180 degrees; what
+        the lens does not image is not counted. 0 for an orthographic view.
+        """
+        if self.type == "orthographic":
+            return 0.0, 0.0
+        centre = 0.5 * self.width + self.cx, 0.5 * self.height + self.cy
+        across = self._angle_along(0, self.width, centre[1])
+        return math.degrees(across), math.degrees(self._angle_along(1, self.height, centre[0]))
+
+    def _angle_along(self, axis: int, side: int, other: float) -> float:
+        """Return the angle (radians) that the directions of an image row or column turn through."""
+
+        def look(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            pixels = np.full((places.size, 2), other)
+            pixels[:, axis] = places
+            found = self.unproject(pixels)
+            return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+        places = np.linspace(0.0, side, 257)
+        imaged = np.flatnonzero(np.isfinite(look(places)).all(axis=1))
+        if not imaged.size:
+            return 0.0
+        ends = []
+        for seen, unseen in ((imaged[0], imaged[0] - 1), (imaged[-1], imaged[-1] + 1)):
+            near, far = places[seen], places[min(max(unseen, 0), 256)]
+            for _ in range(50):  # the lens' own end, between two places
+                middle = np.array([0.5 * (near + far)])
+                near, far = (middle[0], far) if np.isfinite(look(middle)).all() else (near, middle[0])
+            ends.append(near)
+        steps = np.linalg.norm(np.diff(look(np.linspace(ends[0], ends[1], 257)), axis=0), axis=1)
+        return float((2.0 * np.arcsin(0.5 * steps)).sum())
 
     def scaled(self, factor: float) -> Calibration:
         """Return the calibration of the same image resized by a factor.
@@ -235,6 +316,20 @@ class Calibration:
             b1=self.b1 * factor,
             b2=self.b2 * factor,
         )
+
+
+def _checked_type(value: Any) -> str:
+    if value == "rpc":
+        raise ValueError(
+            "the lens type is 'rpc', a satellite's, which has no camera frame to measure depth in; one of "
+            f"{', '.join(TYPES)} is needed: render such images with their own tools"
+        )
+    value = _SPELLINGS.get(value, value) if isinstance(value, str) else value
+    if value not in TYPES:
+        raise ValueError(
+            f"the lens type is {value!r}, which does not exist; one of {', '.join(TYPES)} is needed"
+        )
+    return str(value)
 
 
 def _checked_side(value: Any, name: str) -> int:

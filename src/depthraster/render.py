@@ -170,6 +170,8 @@ def _checked_view(
             f"the calibration is a {type(calibration).__name__}; a depthraster.Calibration is needed: make one with "
             "Calibration(width=..., height=..., f=...)"
         )
+    if calibration.type != "frame":
+        raise ValueError(f"the lens is {calibration.type}, which is not rendered yet; a frame lens is needed")
     if depth not in (None, "z", "range"):
         raise ValueError(
             f"depth is {depth!r}; 'z' or 'range' is needed: pass one of them, or None for the default"
