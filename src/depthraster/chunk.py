@@ -335,7 +335,7 @@ class Chunk:
         return float(np.cbrt(np.linalg.det(self.transform[:3, :3])))
 
     def camera(self, label: str) -> Camera:
-        """Return the camera with a label; where no label is the same, without suffix, and without folders.
+        """Return the camera with a label; where no label is the same, without folders, and without suffix.
 
         Parameters
         ----------
@@ -349,11 +349,11 @@ class Chunk:
             No camera or more than one has it.
         """
         found: list[Camera] = []
-        for spelling in (str, _stem, _file_name, lambda name: _stem(_file_name(name))):
-            wanted = spelling(label)
-            found = [camera for camera in self.cameras if spelling(camera.label) == wanted]
-            if found:
-                break
+        # Neither may have a suffix that the other has not; least is done to the label that is asked for.
+        for of_label, of_wanted in ((str, str), (_stem, str), (str, _stem), (_stem, _stem)):
+            for place in (str, _file_name):
+                wanted = of_wanted(place(label))
+                found = found or [c for c in self.cameras if of_label(place(c.label)) == wanted]
         if len(found) == 1:
             return found[0]
         if not found:

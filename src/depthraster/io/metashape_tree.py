@@ -25,7 +25,7 @@ _TAGS = CALIBRATION_TAGS | {
     "component", "transform", "translation", "scale", "region", "center", "size", "R", "cameras", "group", "camera",
     "rolling_shutter", "reference", "crs", "frames", "frame", "photo", "models", "model", "mesh",
 }  # fmt: skip
-_MAX_CAMERAS = 4_000_000
+_MAX_CAMERAS = 2_000_000  # 1.6 kB each
 
 
 class CameraRecord(NamedTuple):

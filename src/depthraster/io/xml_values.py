@@ -138,12 +138,18 @@ def number(text: str, where: str) -> float:
 
 def numbers(element: Element | None, count: int, where: str) -> npt.NDArray[np.float64] | None:
     """Return the numbers of an element, (count,) float64, or None where it is missing or empty."""
-    texts = [] if element is None else (element.text or "").split()
+    text = "" if element is None else element.text or ""
+    texts = text.split()
     if not texts:
         return None
     if len(texts) != count:
         raise unfit(where, f"{len(texts)} numbers stand there", f"{count} are needed")
-    return np.array([number(text, where) for text in texts])
+    try:
+        array = np.array([float(text) for text in texts])
+        good = "_" not in text and bool(np.isfinite(array).all())
+    except ValueError:
+        good = False
+    return array if good else np.array([number(text, where) for text in texts])  # which says what is wrong
 
 
 def size(element: Element, where: str) -> tuple[int, int] | None:
