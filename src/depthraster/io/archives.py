@@ -119,8 +119,8 @@ class Archive:
         bound = min(_MAX_BYTES, max(_FREE, _MAX_RATIO * info.compress_size))
         if info.file_size > bound:
             raise FormatError(
-                f"{where} claims to hold {info.file_size} bytes in {info.compress_size}; at most {bound} are "
-                f"read of so many, more is a mistake or an attack: {_AGAIN}"
+                f"{where} claims to hold {info.file_size} bytes in {info.compress_size}, which is a mistake or an attack; "
+                f"at most {bound} are possible: {_AGAIN}"
             )
         return info
 
