@@ -400,7 +400,7 @@ def test_a_project_garbled_anywhere_is_read_or_refused(tmp_path_factory, data):
                 if chunk.models:
                     chunk.load_mesh()
             except (ValueError, OSError) as error:
-                assert "needed" in str(error) or "possible" in str(error)
+                assert "need" in str(error) or "possible" in str(error)
     assert {item.name for item in folder.iterdir()} == {"survey.psx", "survey.files", "b.psz"}
 
 

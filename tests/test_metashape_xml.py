@@ -152,10 +152,51 @@ def test_cameras_in_groups_are_found_and_keyframes_left_out(read):
     assert chunk.cameras[1].transform is None and chunk.cameras[1].calibration is not None
 
 
+def test_cameras_know_their_groups(read):
+    def camera(k: int) -> str:
+        return f'<camera id="{k}" sensor_id="0" label="c{k}"/>'
+
+    cameras = (
+        f'{camera(0)}<group id="4" label="out" type="station">{camera(1)}<group id="2" label="in">{camera(2)}</group>'
+        f'{camera(3)}<group label="nameless">{camera(4)}</group></group>{camera(5)}<group id="9" label="empty"/>'
+    )
+    chunk = read(cameras=cameras)
+    assert [c.group_id for c in chunk.cameras] == [None, 4, 2, 4, 4, None]
+    assert [(g.id, g.label, g.type, g.parent_id) for g in chunk.groups] == [
+        (4, "out", "station", None),
+        (2, "in", "folder", 4),
+        (9, "empty", "folder", None),
+    ]
+
+
 def test_deep_groups(read):
     depth = 20_000
     chunk = read(cameras="<group>" * depth + CAMERA + "</group>" * depth)
     assert len(chunk.cameras) == 1
+
+
+REFERENCE = '<reference x="-120.5" y="38.9" z="1965" yaw="91.7" pitch="25" roll="-0" sxyz="62"/></camera>'
+
+
+def test_where_a_photo_was_taken_from_is_kept(read):
+    reference = read(cameras=CAMERA.replace("</camera>", REFERENCE)).cameras[0].reference
+    assert reference.location.tolist() == [-120.5, 38.9, 1965] and reference.rotation.tolist() == [
+        91.7,
+        25,
+        0,
+    ]
+    assert reference.enabled and not reference.rotation_enabled
+    partly = REFERENCE.replace(' z="1965"', "").replace("/>", ' enabled="false" rotation_enabled="1"/>')
+    reference = read(cameras=CAMERA.replace("</camera>", partly)).cameras[0].reference
+    assert reference.location is None and not reference.enabled and reference.rotation_enabled
+    assert read().cameras[0].reference is None
+
+
+@pytest.mark.parametrize("bad", ["nan", "1e999", "x"])
+def test_a_bad_reference_costs_the_reference_only(read, bad):
+    with pytest.warns(UserWarning, match="the reference of camera 'a' is not all finite numbers: left out"):
+        chunk = read(cameras=CAMERA.replace("</camera>", REFERENCE.replace("38.9", bad)))
+    assert chunk.cameras[0].reference is None and chunk.cameras[0].aligned
 
 
 def test_a_chunk_without_cameras_is_read(read):
@@ -193,9 +234,7 @@ def test_a_sensor_without_calibration_takes_its_nominal_focal_length(read):
         assert chunk.sensors[0].width == 6000
 
 
-@pytest.mark.parametrize(
-    "kind", ["fisheye", "spherical", "cylindrical", "equisolid_fisheye", "rpc", "{odd} {0}"]
-)
+@pytest.mark.parametrize("kind", ["rpc", "unknown", "{odd} {0}"])
 def test_other_lenses_are_named_and_their_cameras_kept(read, kind):
     sensors = SENSOR + sensor_text(ADJUSTED.replace("frame", kind), id=1, label="wide", type=kind)
     cameras = CAMERA + CAMERA.replace('id="0" sensor_id="0" label="a"', 'id="1" sensor_id="1" label="b"')
@@ -205,6 +244,76 @@ def test_other_lenses_are_named_and_their_cameras_kept(read, kind):
     assert caught[0].filename == __file__  # the reader's caller is pointed at
     assert [c.calibration is None for c in chunk.cameras] == [False, True]
     assert chunk.cameras[1].aligned and chunk.sensors[1].type == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "lens"),
+    [
+        ("fisheye", "fisheye"),
+        ("equidistant_fisheye", "fisheye"),  # the name since 2.3
+        ("equisolid_fisheye", "equisolid_fisheye"),
+    ],
+)
+def test_fisheyes(read, kind, lens):
+    chunk = read(sensors=sensor_text(ADJUSTED.replace("frame", kind), type=kind))
+    assert chunk.cameras[0].calibration == dr.Calibration(80, 60, 70, cx=1.5, k1=-0.1, type=lens)
+    assert chunk.sensors[0].type == kind
+
+
+def test_the_lens_is_the_calibrations_where_it_says_one(read):
+    chunk = read(sensors=sensor_text(ADJUSTED.replace("frame", "fisheye"), type="frame"))
+    assert chunk.cameras[0].calibration.type == "fisheye"
+    chunk = read(sensors=sensor_text(ADJUSTED.replace(' type="frame"', ""), type="fisheye"))
+    assert chunk.cameras[0].calibration.type == "fisheye"
+
+
+@pytest.mark.parametrize(
+    "calibration", ["", '<calibration type="spherical" class="adjusted"><cx>3</cx></calibration>']
+)
+def test_spherical_panoramas_need_no_calibration(read, calibration):
+    inside = f'<resolution width="80" height="40"/><property name="focal_length" value="1"/>{calibration}'
+    found = read(sensors=sensor_text(inside, type="spherical")).cameras[0].calibration
+    assert found == dr.Calibration(80, 40, 80 / (2 * np.pi), cx=3 if calibration else 0, type="spherical")
+
+
+def test_cylindrical_panoramas(read):
+    inside = '<calibration type="cylindrical"><resolution width="80" height="40"/><f>20</f></calibration>'
+    found = read(sensors=sensor_text(inside, type="cylindrical")).cameras[0].calibration
+    assert found == dr.Calibration(80, 40, 20, type="cylindrical")
+    with pytest.raises(
+        dr.FormatError, match=r"sensor 'lens': k1 is -0\.1, but a cylindrical lens has no distortion"
+    ):
+        read(sensors=sensor_text(inside.replace("<f>", "<k1>-0.1</k1><f>"), type="cylindrical"))
+
+
+OWN = '<calibration class="adjusted">{}<k1>-0.2</k1></calibration></camera>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("<f>75</f>", dr.Calibration(80, 60, 75, k1=-0.2)),  # whole: what is missing is zero
+        ("", dr.Calibration(80, 60, 70, cx=1.5, k1=-0.2)),  # what differs from the sensor's
+        ('<resolution width="40" height="30"/><f>75</f>', dr.Calibration(40, 30, 75, k1=-0.2)),
+    ],
+)
+def test_a_photo_can_have_a_calibration_of_its_own(read, inside, expected):
+    cameras = CAMERA.replace("</camera>", OWN.format(inside)) + CAMERA.replace('id="0"', 'id="1"', 1)
+    chunk = read(cameras=cameras)
+    assert [camera.calibration for camera in chunk.cameras] == [expected, chunk.sensors[0].calibration]
+
+
+def test_a_photos_own_calibration_that_cannot_be_used_is_reported(read):
+    for inside, says in (
+        ('<calibration type="rpc"/>', "the lens of camera 'a' is 'rpc', not supported"),
+        ("<calibration><f>7</f><corrections/></calibration>", "corrections of camera 'a' are not applied"),
+    ):
+        with pytest.warns(UserWarning, match=says):
+            chunk = read(cameras=CAMERA.replace("</camera>", f"{inside}</camera>"))
+        assert (chunk.cameras[0].calibration is None) == ("rpc" in inside)
+    with pytest.warns(UserWarning, match="calibration of camera 'a' has no focal length or no image size"):
+        chunk = read(sensors=sensor_text(""), cameras=CAMERA.replace("</camera>", OWN.format("")))
+    assert chunk.cameras[0].calibration is None
 
 
 def test_an_unusable_calibration_is_reported(read):
@@ -278,6 +387,28 @@ def test_cameras_of_another_component_are_reported(read):
         chunk = read(more=f'<components active_id="0">{both}</components>', cameras=cameras)
     assert len(caught) == 1
     assert [c.component_id for c in chunk.cameras] == [1, 0]
+    assert [c.in_active_component for c in chunk.cameras] == [False, True]
+    assert all(c.aligned for c in chunk.cameras)
+
+
+def test_components_are_kept_each_in_its_own_frame(read):
+    region = "<region><center>1 0 0</center><size>1 2 3</size></region>"
+    both = component(0, "2").replace("<component ", '<component label="first" ') + component(3, "5", region)
+    chunk = read(more=f'<components active_id="3">{both}</components>')
+    assert chunk.active_component_id == 3
+    assert [(c.id, c.label, c.transform[0, 0]) for c in chunk.components] == [(0, "first", 2), (3, "", 5)]
+    assert chunk.components[0].region is None and chunk.components[1].region.size.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("active", ["", ' active_id="7"'])
+def test_components_of_which_none_is_active_are_reported(read, active):
+    both = component(0, "2") + component(1, "5")
+    cameras = CAMERA.replace("<camera", '<camera component_id="1"')
+    with pytest.warns(UserWarning, match="none of the 2 components is said to be the active one"):
+        chunk = read(more=f"<components{active}>{both}</components><transform><scale>7</scale></transform>",
+                     cameras=cameras)  # fmt: skip
+    assert chunk.active_component_id is None and chunk.scale == pytest.approx(7)
+    assert chunk.cameras[0].in_active_component
 
 
 def test_the_region_is_read(read):
@@ -313,6 +444,39 @@ def test_a_fixed_slave_shares_its_masters_place(read):
     assert np.array_equal(slave.transform, np.array(POSE.split(), float).reshape(4, 4))
 
 
+def test_a_slave_is_where_its_master_is_in_its_component(read):
+    sensors = SENSOR + sensor_text(ADJUSTED + "<location>0.5 0 0</location>", id=1, master_id=0)
+    cameras = CAMERA.replace("<camera", '<camera component_id="1"') + SLAVE
+    both = component(0, "1") + component(1, "1")
+    with pytest.warns(UserWarning, match="camera 'a' is not in the active component"):
+        chunk = read(sensors=sensors, cameras=cameras, more=f'<components active_id="0">{both}</components>')
+    assert [(c.component_id, c.in_active_component) for c in chunk.cameras] == [(1, False)] * 2
+
+
+def test_slaves_of_slaves(read):
+    sensors = SENSOR + "".join(
+        sensor_text(
+            ADJUSTED + f"<rotation>{TURN}</rotation><location>{k} 0 0</location>", id=k, master_id=k - 1
+        )
+        for k in (1, 2)
+    )
+    slaves = '<camera id="2" sensor_id="2" master_id="1" label="second"/>' + SLAVE
+    second, first, master = read(sensors=sensors, cameras=slaves + CAMERA).cameras
+    offset = np.eye(4)
+    offset[:3, :3] = np.array(TURN.split(), float).reshape(3, 3)
+    for slave, of, x in ((first, master, 1), (second, first, 2)):
+        offset[0, 3] = x
+        assert np.array_equal(slave.transform, of.transform @ offset)
+
+
+def test_layers_of_a_multispectral_camera_look_from_one_place(read):
+    """Their sensors need not say that they have a master, only their cameras."""
+    layer = sensor_text(f'<property name="layer_index" value="3"/>{ADJUSTED}', id=1)
+    chunk = read(sensors=SENSOR + layer, cameras=CAMERA + SLAVE)
+    assert np.array_equal(chunk.cameras[1].transform, chunk.cameras[0].transform)
+    assert [sensor.layer_index for sensor in chunk.sensors] == [0, 3]
+
+
 def test_a_slave_is_unsure_where_the_chunk_is_scaled(read):
     sensors = SENSOR + sensor_text(ADJUSTED + "<location>0.5 0 0</location>", id=1, master_id=0)
     with pytest.warns(UserWarning, match="camera 'slave' in its rig is taken to be in chunk units"):
@@ -325,7 +489,7 @@ def test_a_slave_is_unsure_where_the_chunk_is_scaled(read):
         CAMERA + SLAVE.replace('sensor_id="1"', 'sensor_id="0"'),  # its sensor has no place in the rig
         SLAVE,  # no master
         SLAVE + '<camera id="0" sensor_id="0" label="a"/>',  # the master is not aligned
-        SLAVE.replace('master_id="0"', 'master_id="1"'),  # its own master
+        SLAVE.replace('master_id="0"', 'master_id="1"'),  # its own master, which is no circle
     ],
 )
 def test_a_slave_that_cannot_be_placed_is_not_aligned(read, cameras):
@@ -476,6 +640,47 @@ def test_a_file_cut_or_garbled_anywhere_is_read_or_refused(tmp_path_factory, dat
         except dr.FormatError:
             return
     assert isinstance(chunk, dr.Chunk)
+
+
+# --- the oldest format --------------------------------------------------------------------------------------------------
+
+LEGACY = (
+    "<calibration><width>80</width><height>60</height><fx>71</fx><fy>70</fy><cx>42</cx><cy>29</cy><p1>0.001</p1>"
+    "<p2>0.002</p2></calibration>"
+)
+MODERN = dr.Calibration(80, 60, 70, cx=2, cy=-1, b1=1, p1=0.002, p2=0.001)
+
+
+def collection(*cameras: str, more: str = "") -> str:
+    return f"<collection><cameras>{''.join(cameras)}</cameras>{more}</collection>"
+
+
+def test_the_oldest_format(read):
+    cameras = (
+        f'<camera label="a">{LEGACY}<transform>{POSE}</transform></camera>',
+        f'<camera label="b" enabled="0">{LEGACY.replace("70", "72")}</camera>',
+        f'<camera label="c">{LEGACY}</camera>',
+        '<camera label="d"><resolution width="80" height="60"/></camera>',
+    )
+    world = "<transform>0 -2 0 1 2 0 0 2 0 0 2 3 0 0 0 1</transform>"
+    chunk = read(collection(*cameras, more=world))
+    assert [(c.id, c.label, c.aligned, c.enabled, c.sensor_id) for c in chunk.cameras] == [
+        (0, "a", True, True, 0),
+        (1, "b", False, False, 1),
+        (2, "c", False, True, 0),
+        (3, "d", False, True, None),
+    ]
+    assert chunk.cameras[0].calibration == chunk.cameras[2].calibration == MODERN
+    assert chunk.cameras[1].calibration.f == 72 and chunk.cameras[3].calibration is None
+    assert [s.calibration for s in chunk.sensors] == [MODERN, chunk.cameras[1].calibration]
+    assert chunk.scale == pytest.approx(2) and chunk.transform[:3, 3].tolist() == [1, 2, 3]
+    assert read(collection()).cameras == ()
+
+
+def test_the_size_of_an_old_calibration_may_stand_beside_it(read):
+    bare = LEGACY.replace("<width>80</width><height>60</height>", "")
+    camera = f'<camera label="a"><resolution width="80" height="60"/>{bare}</camera>'
+    assert read(collection(camera)).cameras[0].calibration == MODERN
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -6,10 +6,14 @@ refused in a sentence each. What the members mean is the caller's. The commonest
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -27,8 +31,10 @@ _FREE = 1 << 26  # bytes that a member may have whatever the ratio: 64 MiB fill 
 _MAX_BYTES = 1 << 36  # 64 GiB, more than any mesh that can be rendered
 _BLOCK = 1 << 20
 
-# What damaged data raises: of zipfile, of its decompressors, and of a file that ends early.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What damaged data raises: of zipfile, of what it calls, and of a file that ends early.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 _AGAIN = "copy the project again, or save it again in Metashape"
 
 
@@ -59,11 +65,10 @@ class Archive:
         self.path = path
         if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
             raise FormatError(f"{path}: this is no regular file; a zip archive is needed: {_AGAIN}")
-        try:
+        if path.exists() and path.stat().st_size == 0:
+            raise FormatError(f"{path}: the file is empty; a zip archive is needed: {_AGAIN}")
+        with _damage_told(f"{path}: not read as a zip archive"):
             self._zip = zipfile.ZipFile(path)
-        except (*_DAMAGE, ValueError) as error:
-            what = "the file is empty" if path.stat().st_size == 0 else f"not read as a zip archive ({error})"
-            raise FormatError(f"{path}: {what}; a whole archive is needed: {_AGAIN}") from None
         self._members: dict[str, zipfile.ZipInfo | None] = {}
         for info in self._zip.infolist():
             if leads_out(info.orig_filename):
@@ -88,11 +93,9 @@ class Archive:
 
     def open(self, name: str) -> io.BufferedReader:
         """Open a member for reading; FormatError if there is none, or if reading it is not safe."""
-        info = self._checked(name)
-        try:
-            return io.BufferedReader(_Member(self._zip.open(info), f"{self.path}: {name!r}"), _BLOCK)
-        except _DAMAGE as error:
-            raise _damaged(f"{self.path}: {name!r}", error) from None
+        info, where = self._checked(name), f"{self.path}: {name!r} is damaged"
+        with _damage_told(where):
+            return io.BufferedReader(_Member(self._zip.open(info), where), _BLOCK)
 
     def read(self, name: str) -> npt.NDArray[np.uint8]:
         """Return a member's content as a (n,) uint8 array; errors as `open`."""
@@ -101,7 +104,7 @@ class Archive:
         with self.open(name) as member:
             n_read = member.readinto(content.data)
         if n_read != size:
-            raise _damaged(f"{self.path}: {name!r}", f"{n_read} of {size} bytes are there")
+            raise _damaged(f"{self.path}: {name!r} is damaged", f"{n_read} of {size} bytes are there")
         return content
 
     def _checked(self, name: str) -> zipfile.ZipInfo:
@@ -128,18 +131,16 @@ class Archive:
 class _Member(io.RawIOBase):
     """A member's content whose damage is told in our words; zipfile gives no more than the size promised."""
 
-    def __init__(self, member: IO[bytes], where: str) -> None:
+    def __init__(self, member: IO[bytes], found: str) -> None:
         self._member = member
-        self._where = where
+        self._found = found
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the narrower type is what we are given
-        try:
+        with _damage_told(self._found):
             data = self._member.read(min(len(buffer), _BLOCK))
-        except _DAMAGE as error:
-            raise _damaged(self._where, error) from None
         buffer[: len(data)] = data
         return len(data)
 
@@ -154,5 +155,18 @@ def leads_out(name: str) -> bool:
     return ".." in parts or name.startswith(("/", "\\")) or parts[0].endswith(":")
 
 
-def _damaged(where: str, what: object) -> FormatError:
-    return FormatError(f"{where} is damaged ({what}); a whole archive is needed: {_AGAIN}")
+@contextmanager
+def _damage_told(found: str) -> Iterator[None]:
+    """Say what damaged data raises in our words, which begin with what was found."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise _damaged(found, error) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is an offset before the file's beginning
+            raise
+        raise _damaged(found, error.strerror) from None
+
+
+def _damaged(found: str, why: object) -> FormatError:
+    return FormatError(f"{found} ({why}); a whole archive is needed: {_AGAIN}")

@@ -6,7 +6,6 @@ and what it may be completed from. The commonest change is another parameter: it
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from depthraster.calibration import Calibration
@@ -63,7 +62,7 @@ def calibration_from_element(
     Returns
     -------
     Calibration or None
-        None where the focal length or the size is missing.
+        None where the size is missing, or the focal length of a lens that needs one.
 
     Raises
     ------
@@ -79,14 +78,12 @@ def calibration_from_element(
     }
     if image_size is None:
         return None
-    if lens == "spherical":  # no free parameter: the circumference is the image's width
-        values["f"] = image_size[0] / (2.0 * math.pi)
-    if not values.keys() & {"f", "fx", "fy"}:
+    if values.keys() & {"fx", "fy"} and "f" not in values:
+        values = _modern(values, image_size)
+    if "f" not in values and lens != "spherical":  # whose width is a whole turn
         if base is None or base.type != lens:
             return None
         values = {name: getattr(base, name) for name in PARAMETERS} | values
-    if "f" not in values:
-        values = _modern(values, image_size)
     return made(where, lens, image_size, **{name: values[name] for name in PARAMETERS if name in values})
 
 

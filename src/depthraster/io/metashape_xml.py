@@ -10,7 +10,6 @@ The commonest change is another element: a tag in ``metashape_tree.py`` and a li
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -203,8 +202,8 @@ def _with_nominal(
 ) -> Sensor:
     """Return the sensor with the calibration that follows from what its images' tags or its lens model say."""
     if image_size and lens == "spherical":  # which has no calibration, and needs none
-        calibration = made(where, lens, image_size, f=image_size[0] / (2.0 * math.pi))
-    elif image_size and sensor.focal_length and sensor.pixel_size:
+        calibration = made(where, lens, image_size)
+    elif image_size and sensor.focal_length and sensor.pixel_size and lens != "cylindrical":
         f = sensor.focal_length / sensor.pixel_size[1]
         b1 = sensor.focal_length / sensor.pixel_size[0] - f
         calibration = made(where, lens, image_size, f=f, b1=b1)
