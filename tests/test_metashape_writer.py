@@ -90,6 +90,8 @@ def test_what_other_tools_look_for_is_where_they_look(tmp_path):
     assert float(calibration.find("f").text) == 70.1 and calibration.find("k2") is None
     assert calibration.find("cy").text == "-2" and calibration.find("resolution").get("width") == "80"
     assert root.find("chunk/components").attrib == {"next_id": "6", "active_id": "5"}
+    members = root.find("chunk/components/component[@id='5']/partition/camera_ids").text
+    assert members.split() == ["9", "4"]
     camera = root.find(".//camera[@id='9']")
     assert camera.get("enabled") is None and root.find(".//camera[@id='2']").get("enabled") == "false"
     numbers = camera.find("transform").text.split()

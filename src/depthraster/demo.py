@@ -7,18 +7,17 @@ look of the picture ``contact_sheet.py``'s. The commonest change is another came
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
-from depthraster.chunk import Chunk
+from depthraster.chunk import Camera, Chunk, Component, Sensor
 from depthraster.io.files import written_whole
 from depthraster.io.images import load_image
+from depthraster.io.metashape_writer import save_chunk
 from depthraster.landscape import landscape
 from depthraster.survey import CameraFiles
 from depthraster.transforms import invert, look_at
@@ -27,11 +26,10 @@ __all__ = ["make_survey", "survey_sheet"]
 
 # A drone's camera at a third of its resolution, with the distortion such lenses have.
 _PIXEL_MM, _FOCAL_MM = 0.0072, 10.0
-_LENS: dict[str, Any] = {
-    "f": 1366.4, "cx": -6.31, "cy": 9.84, "b1": -0.83, "b2": 0.27, "k1": -0.0943, "k2": 0.0871, "k3": -0.0312,
-    "p1": 0.00071, "p2": -0.00046,
-}  # fmt: skip
-_CALIBRATION = Calibration(width=2000, height=1334, **_LENS)
+_CALIBRATION = Calibration(
+    width=2000, height=1334, f=1366.4, cx=-6.31, cy=9.84, b1=-0.83, b2=0.27, k1=-0.0943, k2=0.0871, k3=-0.0312,
+    p1=0.00071, p2=-0.00046,
+)  # fmt: skip
 
 _METRES_PER_UNIT = 17.348  # a chunk's own unit is as arbitrary as its axes
 _LONGITUDE, _LATITUDE, _HEIGHT = np.radians(7.4474), np.radians(46.9480), 561.0
@@ -53,8 +51,7 @@ def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
     ply = export_ply(Trimesh(vertices, faces, process=False), vertex_normal=False)
     with written_whole(mesh_path) as temporary:
         temporary.write_bytes(ply)
-    with written_whole(cameras_path) as temporary:
-        temporary.write_bytes(_cameras_xml(chunk_from_local))
+    save_chunk(_chunk(chunk_from_local), cameras_path)
     return mesh_path, cameras_path
 
 
@@ -137,49 +134,36 @@ def _flight() -> list[tuple[str, npt.NDArray[np.float64]]]:
     return cameras
 
 
-def _cameras_xml(chunk_from_local: npt.NDArray[np.float64]) -> bytes:
-    """Return the text of a cameras file: one sensor, the flight, and one photo that was not aligned."""
+def _chunk(chunk_from_local: npt.NDArray[np.float64]) -> Chunk:
+    """Return the survey as Metashape would keep it: one sensor, the flight, and one photo that was not aligned."""
     scale = np.cbrt(np.linalg.det(chunk_from_local[:3, :3]))
-    document = ET.Element("document", version="2.0.0")
-    chunk = ET.SubElement(document, "chunk", label="Village", enabled="true")
-    size = {"width": str(_CALIBRATION.width), "height": str(_CALIBRATION.height)}
-
-    sensor = ET.SubElement(
-        ET.SubElement(chunk, "sensors", next_id="1"), "sensor", id="0", label="Drone (10mm)", type="frame"
+    sensor = Sensor(
+        id=0,
+        label="Drone (10mm)",
+        width=_CALIBRATION.width,
+        height=_CALIBRATION.height,
+        calibration=_CALIBRATION,
+        pixel_size=(_PIXEL_MM, _PIXEL_MM),
+        focal_length=_FOCAL_MM,
     )
-    ET.SubElement(sensor, "resolution", size)
-    for name, value in (("pixel_width", _PIXEL_MM), ("pixel_height", _PIXEL_MM), ("focal_length", _FOCAL_MM)):
-        ET.SubElement(sensor, "property", name=name, value=str(value))
-    calibration = ET.SubElement(sensor, "calibration", {"type": "frame", "class": "adjusted"})
-    ET.SubElement(calibration, "resolution", size)
-    for name, number in _LENS.items():
-        ET.SubElement(calibration, name).text = repr(number)
-
-    flight = _flight()
-    components = ET.SubElement(chunk, "components", next_id="1", active_id="0")
-    component = ET.SubElement(components, "component", id="0", label="Component 1")
-    partition = ET.SubElement(component, "partition")
-    ET.SubElement(partition, "camera_ids").text = " ".join(str(k) for k in range(len(flight)))
-
-    cameras = ET.SubElement(chunk, "cameras", next_id=str(len(flight) + 1), next_group_id="0")
-    for k, (label, local_from_camera) in enumerate(flight):
-        camera = ET.SubElement(cameras, "camera", id=str(k), sensor_id="0", component_id="0", label=label)
+    cameras: list[Camera] = []
+    for label, local_from_camera in _flight():
         chunk_from_camera = chunk_from_local @ local_from_camera
         chunk_from_camera[:3, :3] /= scale  # a camera's transform has no scale
-        ET.SubElement(camera, "transform").text = _numbers(chunk_from_camera)
-    ET.SubElement(cameras, "camera", id=str(len(flight)), sensor_id="0", label="blurred")
-
-    ET.SubElement(chunk, "reference").text = _WGS84
+        cameras.append(
+            Camera(
+                id=len(cameras), label=label, transform=chunk_from_camera, calibration=_CALIBRATION,
+                sensor_id=0, component_id=0,
+            )
+        )  # fmt: skip
+    cameras.append(Camera(id=len(cameras), label="blurred", calibration=_CALIBRATION, sensor_id=0))
     earth_from_chunk = _earth_from_local() @ np.linalg.inv(chunk_from_local)
-    for parent in (component, chunk):
-        transform = ET.SubElement(parent, "transform")
-        ET.SubElement(transform, "rotation", locked="true").text = _numbers(earth_from_chunk[:3, :3] * scale)
-        ET.SubElement(transform, "translation", locked="true").text = _numbers(earth_from_chunk[:3, 3])
-        ET.SubElement(transform, "scale", locked="true").text = _numbers(1 / scale)
-    ET.indent(document)
-    text: bytes = ET.tostring(document, encoding="UTF-8", xml_declaration=True)
-    return text
-
-
-def _numbers(values: npt.ArrayLike) -> str:
-    return " ".join(f"{value:.16e}" for value in np.ravel(values))
+    return Chunk(
+        label="Village",
+        cameras=tuple(cameras),
+        sensors=(sensor,),
+        transform=earth_from_chunk,
+        crs=_WGS84,
+        components=(Component(id=0, label="Component 1", transform=earth_from_chunk),),
+        active_component_id=0,
+    )

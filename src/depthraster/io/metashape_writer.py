@@ -256,6 +256,9 @@ def _calibration(xml: _Xml, calibration: Calibration, kind: str) -> None:
 def _components(xml: _Xml, chunk: Chunk) -> None:
     if not chunk.components:
         return
+    members: dict[int | None, list[str]] = {}
+    for camera in chunk.cameras:
+        members.setdefault(camera.component_id, []).append(str(camera.id))
     next_id = _next(component.id for component in chunk.components)
     with xml.element("components", next_id=next_id, active_id=chunk.active_component_id):
         for component in chunk.components:
@@ -265,6 +268,9 @@ def _components(xml: _Xml, chunk: Chunk) -> None:
             with xml.element("component", id=component.id, label=component.label):
                 _transform(xml, transform)
                 _region(xml, component.region)
+                if component.id in members:
+                    with xml.element("partition"):
+                        xml.leaf("camera_ids", " ".join(members[component.id]))
 
 
 def _cameras(
