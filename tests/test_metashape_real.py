@@ -71,6 +71,56 @@ def earth_point(lon: float, lat: float, height: float) -> np.ndarray:
     )
 
 
+# By the folders' index: cameras, aligned ones, sensors.
+COUNTS = {
+    "delfem2_mvs/camera.xml": (20, 20, 1),
+    "geograypher_composite/composite_georef_cameras.xml": (922, 915, 1),
+    "photoscan_collection/cameras.xml": (16, 16, 1),
+    "easyidp_psx/goya_test.psx": (259, 256, 1),
+    "easyidp_psx/wheat_tanashi.psx": (138, 138, 1),
+    "psz_dbat/c4040z_79b5e4cc.psz": (21, 21, 1),
+    "psz_dbat/camcal7din_30769b89.psz": (20, 20, 1),
+    "psz_dbat/pmtestin_7863077e.psz": (4, 4, 1),
+    "psz_dbat/sxb_5cdc1dba.psz": (5, 5, 1),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_real_file_is_read(real_data, name):
+    path = real(real_data / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chunk = load_chunk(path)
+    aligned = [camera for camera in chunk.cameras if camera.aligned]
+    assert (len(chunk.cameras), len(aligned), len(chunk.sensors)) == COUNTS[name]
+    # And by counting the elements, without our reader.
+    if path.suffix == ".psx":
+        text = zipfile.ZipFile(path.with_suffix(".files") / "0" / "chunk.zip").read("doc.xml")
+    else:
+        text = zipfile.ZipFile(path).read("doc.xml") if path.suffix == ".psz" else path.read_bytes()
+    root = ElementTree.fromstring(text)
+    elements = [camera for cameras in root.iter("cameras") for camera in cameras if camera.get("label")]
+    assert len(elements) == len(chunk.cameras)
+    assert sum(element.find("transform") is not None for element in elements) == len(aligned)
+    assert [element.get("label") for element in elements] == [camera.label for camera in chunk.cameras]
+    for camera in aligned:
+        assert camera.calibration is not None and camera.in_active_component and camera.enabled
+        assert abs(np.linalg.det(camera.transform[:3, :3]) - 1) < 1e-6
+    if chunk.region is not None:
+        # The region is drawn around what was aligned: a camera sees its centre, or lies in it.
+        seen = [
+            camera.calibration.project(
+                (chunk.region.center - camera.transform[:3, 3]) @ camera.transform[:3, :3]
+            )
+            for camera in aligned
+        ]
+        inside = [
+            np.all((pixel >= 0) & (pixel <= (camera.calibration.width, camera.calibration.height)))
+            for pixel, camera in zip(seen, aligned, strict=True)
+        ]
+        assert any(inside)
+
+
 def test_the_oldest_format(real_data):
     chunk = load_chunk(real(real_data / "photoscan_collection" / "cameras.xml"))
     assert len(chunk.cameras) == 16 and all(c.aligned for c in chunk.cameras) and len(chunk.sensors) == 1
