@@ -106,7 +106,8 @@ def test_every_real_file_is_read(real_data, name):
     for camera in aligned:
         assert camera.calibration is not None and camera.in_active_component and camera.enabled
         assert abs(np.linalg.det(camera.transform[:3, :3]) - 1) < 1e-6
-    if chunk.region is not None:
+    # Two were written by another program, from its own cameras, which look along -Z.
+    if chunk.region is not None and "(imported)" not in chunk.label:
         # The region is drawn around what was aligned: a camera sees its centre, or lies in it.
         seen = [
             camera.calibration.project(
