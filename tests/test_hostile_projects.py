@@ -96,6 +96,15 @@ def test_a_size_that_is_a_lie_is_found_out(tmp_path):
         assert peak(lambda path=path: refused(path, "")) < 6 * MIB
 
 
+def test_a_length_beyond_the_archive_is_found_out(tmp_path):
+    path = write_psz(tmp_path / "lie.psz")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"PK\x01\x02") + 20
+    data[start : start + 8] = (1 << 31).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+    assert peak(lambda: refused(path, "'doc.xml' is damaged (2147483648 bytes are promised)")) < MIB
+
+
 def test_many_small_members_are_not_read(tmp_path):
     path = write_psz(tmp_path / "many.psz", members={f"points{k}.ply": b"" for k in range(20_000)})
     assert len(load_chunk(path).cameras) == 1

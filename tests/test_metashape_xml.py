@@ -563,7 +563,7 @@ def test_a_missing_file_and_a_folder_are_os_errors(tmp_path):
             load_chunk(path)
 
 
-BAD = ["1e999", "-inf", "nan", "1_0", "abc", "", "1,5"]
+BAD = ["1e999", "-inf", "nan", "1_0", "abc", "", "1,5", "٣"]
 
 
 @pytest.mark.parametrize("number", BAD)
@@ -604,6 +604,7 @@ def test_transforms_that_cannot_be_name_the_camera(read, pose, says):
         ('sensor_id="0"', 'sensor_id="3"', "camera 'a': its sensor 3 is not in the file"),
         ('<camera id="0"', "<camera", "camera 'a': it has no id"),
         ('<camera id="0"', '<camera id="x"', "camera 'a': id is 'x'"),
+        ('<camera id="0"', '<camera id="1_0"', "camera 'a': id is '1_0'"),
         ("<camera ", '<camera enabled="maybe" ', "camera 'a': enabled is 'maybe'"),
         ("</cameras>", CAMERA + "</cameras>", "two cameras have the id 0"),
         ("</sensors>", SENSOR + "</sensors>", "two sensors have the id 0"),

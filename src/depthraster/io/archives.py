@@ -119,6 +119,8 @@ class Archive:
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             what = "encrypted" if info.flag_bits & 1 else f"compressed by method {info.compress_type}"
             raise FormatError(f"{where} is {what}; a plain or deflated member is needed: {_AGAIN}")
+        if info.compress_size > self.path.stat().st_size:
+            raise _damaged(f"{where} is damaged", f"{info.compress_size} bytes are promised")
         bound = min(_MAX_BYTES, max(_FREE, _MAX_RATIO * info.compress_size))
         if info.file_size > bound:
             raise FormatError(

@@ -91,9 +91,13 @@ def whole(attributes: Element | Mapping[str, str], name: str, where: str) -> int
     if text is None or not text.strip():
         return None
     try:
-        return int(text)
+        if (
+            text.isascii() and "_" not in text
+        ):  # Python reads 1_000 and other scripts' digits as numbers; XML does not
+            return int(text)
     except ValueError:
-        raise unfit(where, f"{name} is {text[:40]!r}", "a whole number is needed") from None
+        pass
+    raise unfit(where, f"{name} is {text[:40]!r}", "a whole number is needed")
 
 
 def by_id(values: Iterable[_T], kind: str, source: str) -> dict[int, _T]:
@@ -131,7 +135,7 @@ def number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or "_" in text:  # Python reads 1_000 as a number; XML does not
+    if not math.isfinite(value) or "_" in text or not text.isascii():  # as for whole numbers
         raise unfit(where, f"{text.strip()[:40]!r} stands there", "a finite number is needed")
     return value
 
@@ -146,7 +150,7 @@ def numbers(element: Element | None, count: int, where: str) -> npt.NDArray[np.f
         raise unfit(where, f"{len(texts)} numbers stand there", f"{count} are needed")
     try:
         array = np.array([float(text) for text in texts])
-        good = "_" not in text and bool(np.isfinite(array).all())
+        good = text.isascii() and "_" not in text and bool(np.isfinite(array).all())
     except ValueError:
         good = False
     return array if good else np.array([number(text, where) for text in texts])  # which says what is wrong
