@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,6 @@ from PIL import Image
 
 import depthraster as dr
 from depthraster.cli import main
-from depthraster.survey import file_names
 
 UP = "1 0 0 {x} 0 1 0 0 0 0 1 0 0 0 0 1"
 CAMERAS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -226,34 +226,13 @@ def test_says_when_no_camera_sees_the_mesh(tmp_path, mesh):
     assert "1 see nothing of the mesh: far" in result.stdout and "own (local) coordinates" in result.stderr
 
 
-def test_file_names_are_safe_and_unique():
-    labels = ["a", "A", "a_2", "b/c", "b:c", "b_c", "..", "", ".hidden", "CON", "com1.jpg", "x. ", "x"]
-    labels += ["ä", "a\u0308", "n" * 300, "t\ta", "\u00e9" * 200, "DSC_1.JPG"]
-    names = file_names([_Labelled(k, label) for k, label in enumerate(labels)])
-    by_label = dict(zip(labels, names, strict=True))
-    for label in ("a", "a_2", "b_c", "x", "ä", "DSC_1.JPG"):
-        assert by_label[label] == label
-    folded = [name.casefold() for name in names]
-    assert len(set(folded)) == len(names)
-    for name in names:
-        assert 0 < len(name.encode()) <= 210
-        assert not set(name) & set('/\\:*?"<>|\t\n') and name.strip(" .") == name
-        assert not name.startswith(".") and name.split(".")[0].upper() not in ("CON", "COM1")
-    assert file_names([_Labelled(k, label) for k, label in enumerate(labels)]) == names
-
-
-class _Labelled:
-    def __init__(self, number: int, label: str) -> None:
-        self.id, self.label = number, label
-
-
 def test_version_and_help():
     from importlib.metadata import version
 
     assert version("depthraster") in run("--version").stdout
-    for command in ("render", "demo"):
+    for command in ("render", "info", "demo"):
         text = run(command, "--help").stdout
-        assert f"\n  Example:\n    depthraster {command} " in text
+        assert re.search(f"\n  Examples?:\n    depthraster {command} ", text)
 
 
 def test_demo_in_a_process_of_its_own(tmp_path):

@@ -18,6 +18,7 @@ LAYERS = [
     ("cli",),
     ("demo", "metashape"),
     ("survey", "contact_sheet", "landscape"),
+    ("selection",),
     ("render",),
     ("io", "layers"),
     ("scene",),

@@ -1,16 +1,13 @@
 """A whole chunk to files: one depth image and one preview per camera, written while the next is rendered.
 
-It chooses the cameras and the names of the files and keeps the processors busy; rendering is
-``render.py``'s, file formats are ``io``'s, talking to people is ``cli.py``'s. The commonest change is
-another file per camera: written in `_write`.
+It keeps the processors busy; which cameras is ``selection.py``'s, rendering is ``render.py``'s, file
+formats are ``io``'s, talking to people is ``cli``'s. The commonest change is another file per camera: written in `_write`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.chunk import Camera, Chunk
+from depthraster.chunk import Camera
 from depthraster.io.images import save_image, save_preview
 from depthraster.render import render_depth
 from depthraster.scene import Scene, thread_count
@@ -27,8 +24,6 @@ from depthraster.scene import Scene, thread_count
 __all__ = [
     "EXPECTED_ERRORS",
     "CameraFiles",
-    "file_names",
-    "plan",
     "render_cameras",
     "targets",
 ]
@@ -38,8 +33,6 @@ EXPECTED_ERRORS = (ValueError, OSError, MemoryError)
 
 # Compressing an image takes longer than rendering it; more writers would only hold more images in memory.
 _WRITERS = 2
-# Names that Windows keeps for devices, whatever follows the dot.
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -67,84 +60,6 @@ class CameraFiles:
     near: float = float("nan")
     far: float = float("nan")
     error: Exception | None = None
-
-
-def plan(
-    chunk: Chunk, labels: Sequence[str] = ()
-) -> tuple[list[tuple[Camera, str]], list[tuple[Camera, str]]]:
-    """Return the cameras to render, each with its file name, and the others, each with the reason why not.
-
-    Parameters
-    ----------
-    chunk : Chunk
-        The chunk.
-    labels : sequence of str
-        Choose among the cameras with these labels only; all cameras where there are none.
-
-    Raises
-    ------
-    ValueError
-        A label that no camera has.
-    """
-    for label in labels:
-        if all(camera.label != label for camera in chunk.cameras):
-            raise ValueError(
-                f"no camera of chunk {chunk.label!r} is labelled {label!r}; the label of one of its "
-                f"{len(chunk.cameras)} cameras is needed: look it up in the cameras file"
-            )
-    chosen, skipped = [], []
-    for camera, name in zip(chunk.cameras, file_names(chunk.cameras), strict=True):
-        if labels and camera.label not in labels:
-            continue
-        if not camera.enabled:
-            skipped.append((camera, "disabled"))
-        elif camera.transform is None:
-            skipped.append((camera, "not aligned"))
-        elif camera.calibration is None:
-            skipped.append((camera, "no calibration"))
-        else:
-            chosen.append((camera, name))
-    return chosen, skipped
-
-
-def file_names(cameras: Sequence[Camera]) -> list[str]:
-    """Return a file name without suffix for each camera: its label, made safe on every system and unique.
-
-    A label that is a good file name is kept as it is. Others lose what a file name may not hold, and where
-    two names are the same but for capitals, the later camera gets a number. Give all cameras of a chunk, so
-    that a name does not depend on which of them are rendered.
-    """
-    names = [""] * len(cameras)
-    taken: set[str] = set()
-    for k, camera in enumerate(cameras):  # good labels first: they make way for none that has to be changed
-        if _safe(camera) == camera.label and _folded(camera.label) not in taken:
-            names[k] = camera.label
-            taken.add(_folded(camera.label))
-    for k, camera in enumerate(cameras):
-        count = 1
-        while not names[k]:
-            name = _safe(camera) if count == 1 else f"{_safe(camera)}_{count}"
-            if _folded(name) not in taken:
-                names[k] = name
-                taken.add(_folded(name))
-            count += 1
-    return names
-
-
-def _folded(name: str) -> str:
-    """Return what file systems that ignore capitals or normalize accents compare."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _safe(camera: Camera) -> str:
-    name = re.sub(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"/\\|?*]', "_", camera.label)
-    name = name.encode()[:200].decode(errors="ignore")  # 255 bytes are possible, suffixes included
-    name = name.strip(" ").rstrip(". ")  # Windows drops those at the end
-    if name.startswith("."):
-        name = "_" + name[1:]  # it would be hidden, or be the folder above
-    if _RESERVED.match(name):
-        name = "_" + name
-    return name or f"camera_{camera.id}"
 
 
 def targets(folder: Path, name: str) -> tuple[Path, Path]:

@@ -107,7 +107,7 @@ def chosen_model(chunk: Chunk, model: int | str | None) -> Model:
     asked = f"{len(found)} are said to be active" if model is None else f"{len(found)} are model={model!r}"
     raise ValueError(
         f"{source}chunk {chunk.label!r} has {len(chunk.models)} models, {which}, and {asked}; one is needed: choose it with "
-        "load_mesh(model=...), by id or label"
+        "load_mesh(model=...) (--model), by id or label"
     )
 
 
@@ -345,8 +345,8 @@ def _chosen(places: Sequence[_Place], chunk: str | int | None, path: Path) -> _P
     labels = [place.label for place in places]
     if chunk is None:
         raise FormatError(
-            f"{path}: there are {len(places)} chunks, {listed(labels, _LISTED)}; one is needed: say which one with chunk=, "
-            "by label or by position from 0"
+            f"{path}: there are {len(places)} chunks, {listed(labels, _LISTED)}; one is needed: say which one with chunk= "
+            "(--chunk), by label or by position from 0"
         )
     positions = [k for k, label in enumerate(labels) if chunk == label]
     if not positions and isinstance(chunk, str) and chunk.isdecimal() and int(chunk) < len(places):

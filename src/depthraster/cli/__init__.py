@@ -1,0 +1,27 @@
+"""The command ``depthraster``: options in, words for people out.
+
+Every command is a module here and calls the library for the work. Results go to standard output; progress, warnings and
+errors to standard error. Exit codes: 0 done, 1 an input or output file is bad, 2 wrong usage, 130 interrupted. What
+commands share is in ``common.py``. The commonest change is another option of ``render``; a new command is a module and a
+line below.
+"""
+
+from __future__ import annotations
+
+import click
+
+from depthraster.cli.demo import demo
+from depthraster.cli.info import info
+from depthraster.cli.render import render
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="depthraster", prog_name="depthraster")
+def main() -> None:
+    """Depth images from a mesh and calibrated cameras."""
+
+
+for command in (render, info, demo):
+    main.add_command(command)

@@ -1,0 +1,69 @@
+"""What every command needs: options, errors as one sentence with an exit code, text that is safe on a terminal.
+
+Only what every command needs is imported at the top, so that ``--help`` is quick. The commonest change is an error that
+input can cause: in `told`.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+__all__ = ["PATH", "chunk_option", "debug_option", "sentence", "shown", "threads_option", "told"]
+
+PATH = click.Path(path_type=Path)
+chunk_option = click.option(
+    "--chunk",
+    "chunk_name",
+    metavar="NAME",
+    help="Which chunk of a project: its label, or its position from 0.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads to use.  [default: all processors]"
+)
+debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+
+
+@contextmanager
+def told(debug: bool) -> Iterator[None]:
+    """Turn the errors that input and disks can cause into a sentence and an exit code, and show warnings."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a label may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        from depthraster.survey import EXPECTED_ERRORS
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *_args, **_kwargs: click.echo(
+                f"Warning: {shown(str(message))}", err=True
+            )
+            yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the files that were written are whole.", err=True)
+        sys.exit(130)
+    except (*EXPECTED_ERRORS, ImportError) as error:  # ImportError: an extra that is not installed
+        if debug:
+            raise
+        click.echo(f"Error: {shown(sentence(error))}", err=True)
+        sys.exit(1)
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says, with the file that the system names."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def shown(text: str) -> str:
+    """Return text from a file with control characters spelled out, so that it cannot steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,168 @@
+"""The command line on whole projects: the mesh inside, meshes in world coordinates, chunks, choosing cameras, `info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner, Result
+
+import depthraster as dr
+from depthraster.cli import main
+from projects import CAMERA, FACES, SENSOR, VERTICES, chunk_xml, with_model, write_psx
+
+
+def run(*args: Any, **options: Any) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args], **options)
+
+
+def sheet(chunk: dr.Chunk) -> np.ndarray:
+    camera = chunk.cameras[0]
+    image = dr.render_depth((VERTICES, FACES), camera.transform, camera.calibration)
+    assert image[..., 1].mean() > 0.3 and np.ptp(image[..., 0]) > 0.1
+    return image[..., 0]
+
+
+def write_obj(path: Path, vertices: np.ndarray) -> Path:
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+    path.write_text("\n".join(lines + [f"f {a + 1} {b + 1} {c + 1}" for a, b, c in FACES.tolist()]))
+    return path
+
+
+def test_renders_the_mesh_inside_a_project(tmp_path):
+    project = with_model(tmp_path)
+    for options in ([], ["--model", "Sheet"], ["--model", "0"]):
+        result = run("render", project, "-o", tmp_path / "out", "--overwrite", *options)
+        assert result.exit_code == 0, result.output
+        assert np.array_equal(tifffile.imread(tmp_path / "out" / "a.tif"), sheet(dr.load_chunk(project)))
+    result = run("render", project, "-o", tmp_path / "out", "--overwrite", "--model", "Other")
+    assert result.exit_code == 1 and "'Other'" in result.stderr and "--model" in result.stderr
+
+
+def test_project_without_a_mesh_says_how_to_get_one(tmp_path):
+    result = run("render", write_psx(tmp_path), "-o", tmp_path / "out")
+    assert result.exit_code == 1 and "export the model" in result.stderr
+
+
+def test_mesh_in_world_coordinates(tmp_path):
+    turned = "<rotation>0 -1 0 1 0 0 0 0 1</rotation><translation>600000 4400000 250</translation><scale>2.5</scale>"
+    project = write_psx(tmp_path, [chunk_xml(more=f"<transform>{turned}</transform>")])
+    chunk = dr.load_chunk(project)
+    world = chunk.to_world(VERTICES)
+    shift = np.array([600000.0, 4400000.0, 0.0])
+    mesh = write_obj(tmp_path / "mesh.obj", world - shift)
+    out = tmp_path / "out"
+    command = ["render", project, mesh, "-o", out, "--mesh-crs", "local", "--mesh-offset", 600000, 4400000, 0]
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert np.allclose(tifffile.imread(out / "a.tif"), sheet(chunk), rtol=1e-6)
+    negative = write_obj(mesh, world + shift)
+    again = [*command[:2], negative, *command[3:7], "--mesh-offset", -600000, -4400000, 0, "--overwrite"]
+    assert run(*again).exit_code == 0
+    assert np.allclose(tifffile.imread(out / "a.tif"), sheet(chunk), rtol=1e-6)
+    result = run(*command[:3], "-o", tmp_path / "no", "--mesh-crs", "geocentric")
+    assert result.exit_code == 1 and "local coordinates" in result.stderr
+    assert run(*command[:5], "--mesh-offset", 1, 2, 3).exit_code == 2
+    assert run("render", project, "-o", out, "--mesh-crs", "local").exit_code == 2
+    assert run(*command, "--model", "Sheet").exit_code == 2
+
+
+def test_one_of_several_chunks(tmp_path):
+    project = write_psx(
+        tmp_path, [chunk_xml("south"), chunk_xml("north", cameras=CAMERA.replace('"a"', '"b"'))]
+    )
+    mesh = write_obj(tmp_path / "mesh.obj", VERTICES)
+    result = run("render", project, mesh, "-o", tmp_path / "out")
+    assert result.exit_code == 1 and "--chunk" in result.stderr and "'north'" in result.stderr
+    for name in ("north", "1"):
+        assert run("render", project, mesh, "-o", tmp_path / name, "--chunk", name).exit_code == 0
+        assert (tmp_path / name / "b.tif").exists() and not (tmp_path / name / "a.tif").exists()
+
+
+def test_cameras_from_a_file_by_pattern_and_switched_off(tmp_path):
+    place = CAMERA[CAMERA.index("<transform>") :]
+    cameras = "".join(
+        f'<camera id="{k}" sensor_id="0" component_id="0" label="{label}" enabled="{enabled}">{place}'
+        for k, (label, enabled) in enumerate(
+            {"a1": "true", "a2": "false", "b1": "true", "b2": "true"}.items()
+        )
+    )
+    chunk = chunk_xml(cameras=cameras).replace("<camera_ids>0", "<camera_ids>0 1 2 3")
+    project = write_psx(tmp_path, [chunk])
+    mesh = write_obj(tmp_path / "mesh.obj", VERTICES)
+
+    def rendered(*options: Any, **more: Any) -> list[str]:
+        out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+        result = run("render", project, mesh, "-o", out, *options, **more)
+        assert result.exit_code == 0, result.output
+        return sorted(path.stem for path in out.glob("*.tif"))
+
+    names = tmp_path / "names.txt"
+    names.write_text("\ufeffb2\r\n\r\n  a*  \r\n", encoding="utf-8")
+    assert rendered() == ["a1", "b1", "b2"]
+    assert rendered("--all") == ["a1", "a2", "b1", "b2"]
+    assert rendered("--cameras-from", names) == ["a1", "b2"]
+    assert rendered("--cameras-from", names, "--all", "--camera", "b1") == ["a1", "a2", "b1", "b2"]
+    assert rendered("--cameras-from", "-", input="b1\n") == ["b1"]
+    names.write_text("\n")
+    result = run("render", project, mesh, "-o", tmp_path / "none", "--cameras-from", names)
+    assert result.exit_code == 1 and "names.txt" in result.stderr
+    result = run("render", project, mesh, "-o", tmp_path / "none", "--camera", "c*")
+    assert result.exit_code == 1 and "'c*'" in result.stderr
+
+
+def test_info_tells_what_is_there(tmp_path):
+    hostile = SENSOR.replace('label="lens"', 'label="[red]\u009b31m lens"')
+    models = '<models next_id="1" active_id="0"><model id="0" label="Sheet"/></models>'
+    project = with_model(tmp_path)
+    text = run("info", project).stdout
+    for words in (
+        "Chunk 'Chunk 1'",
+        "1: 1 aligned, 1 switched on",
+        "80 × 60",
+        "Local Coordinates (m)",
+        "Sheet",
+    ):
+        assert words in text, text
+    project = write_psx(tmp_path, [chunk_xml("one"), chunk_xml("two", sensors=hostile, more=models)])
+    text = run("info", project).stdout
+    assert "'one'" in text and "'two'" in text
+    assert (
+        "[red]\\x9b31m lens" in text and "\u009b" not in text
+    )  # as it is: neither markup nor a terminal's code
+    assert "'one'" not in run("info", project, "--chunk", "two").stdout
+    result = run("info", tmp_path / "none.psx")
+    assert result.exit_code == 1 and "none.psx" in result.stderr
+
+
+def test_info_for_machines(tmp_path):
+    project = with_model(tmp_path)
+    told = json.loads(run("info", project, "--json").stdout)
+    (chunk,) = told["chunks"]
+    assert told["file"] == str(project)
+    assert (chunk["label"], chunk["n_cameras"], chunk["n_aligned"], chunk["n_rendered"]) == (
+        "Chunk 1",
+        1,
+        1,
+        1,
+    )
+    assert chunk["sensors"][0]["width"] == 80 and chunk["sensors"][0]["n_cameras"] == 1
+    assert chunk["models"][0]["label"] == "Sheet" and chunk["cameras"][0]["not_rendered"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "cameras", "aligned", "sensors"),
+    [
+        ("geograypher_composite/*.xml", 922, 915, 1),
+        ("delfem2_mvs/camera.xml", 20, 20, 1),
+        ("easyidp_psx/goya_test.psx", 259, 256, 1),
+    ],
+)
+def test_info_on_real_files(real_data, name, cameras, aligned, sensors):
+    (path,) = real_data.glob(name)
+    (chunk,) = json.loads(run("info", path, "--json").stdout)["chunks"]
+    assert (chunk["n_cameras"], chunk["n_aligned"], len(chunk["sensors"])) == (cameras, aligned, sensors)
