@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 import depthraster as dr
 from depthraster.io.files import written_whole
+from depthraster.io.image_formats import write_npz
 from depthraster.io.images import load_image, save_image, save_preview
 
 
@@ -101,6 +103,12 @@ def test_pillow_reads_the_depth_too(tmp_path):
         ("a.tif", np.zeros(4), ValueError, r"\(4,\)"),
         ("a.tif", np.zeros((2, 0)), ValueError, r"\(2, 0\)"),
         ("a.npy", np.zeros((2, 2, 2, 2)), ValueError, r"\(2, 2, 2, 2\)"),
+        ("a.png", np.zeros((2, 2)), TypeError, "float32.*uint16"),
+        ("a.png", np.zeros((2, 2, 2), np.uint16), ValueError, "2 channels"),
+        ("a.pfm", np.zeros((2, 2), np.int32), TypeError, "int32"),
+        ("a.pfm", np.zeros((2, 2, 2)), ValueError, "2 channels"),
+        ("a.exr", np.zeros((2, 2), np.int32), TypeError, "int32"),
+        ("a.exr", np.zeros((2, 2, 4)), ValueError, "4 channels"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path, name, image, error, words):
@@ -124,8 +132,8 @@ def test_files_that_are_no_float_image_are_refused(tmp_path):
             load_image(tmp_path / name)
         assert str(caught.value).startswith(f"{tmp_path / name}: ")
 
-    tifffile.imwrite(tmp_path / "whole.tif", np.zeros((4, 5), np.uint16))
-    refused("whole.tif", "uint16")
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros((4, 5), np.uint8))
+    refused("photo.tif", "uint8")
     tifffile.imwrite(tmp_path / "two.tif", np.zeros((2, 40, 50), np.float32), photometric="minisblack")
     refused("two.tif", "2 images")
     np.save(tmp_path / "names.npy", np.array(["a"]))
@@ -169,6 +177,124 @@ def test_sizes_that_the_file_cannot_hold_are_refused(tmp_path):
     )
     with pytest.raises(dr.FormatError):
         load_image(tmp_path / "a.npy")
+
+
+# The other formats
+
+FLOATS = [(".npz", (None, 1, 2, 5)), (".pfm", (None, 1, 3)), (".exr", (None, 2, 3))]
+
+
+def needs(suffix):
+    if suffix == ".exr":
+        pytest.importorskip("OpenEXR", reason="the extra exr is not installed")
+
+
+@pytest.mark.parametrize(("suffix", "channels"), [(s, c) for s, some in FLOATS for c in some])
+def test_every_bit_comes_back_from_other_formats(tmp_path, suffix, channels):
+    needs(suffix)
+    image = picture(70, 90, channels)
+    path = tmp_path / f"image{suffix.upper()}"
+    save_image(path, image)
+    found = load_image(path)
+    expected = image[..., 0] if channels == 1 and suffix != ".npz" else image
+    assert found.dtype == np.float32 and found.shape == expected.shape
+    np.testing.assert_array_equal(bits(np.ascontiguousarray(found)), bits(np.ascontiguousarray(expected)))
+    first = path.read_bytes()
+    save_image(path, image)
+    assert path.read_bytes() == first and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy", ".npz", ".png"])
+def test_whole_numbers_come_back(tmp_path, suffix):
+    rng = np.random.default_rng(4)
+    numbers = [rng.integers(0, 2**16, (70, 90), np.uint16)]
+    if suffix != ".png":
+        numbers += [rng.integers(-1, 2**31 - 1, (70, 90), np.int32), numbers[0][:, :, None].repeat(3, axis=2)]
+    for k, image in enumerate(numbers):
+        save_image(tmp_path / f"{k}{suffix}", image)
+        found = load_image(tmp_path / f"{k}{suffix}")
+        assert found.dtype == image.dtype
+        np.testing.assert_array_equal(found, image)
+
+
+def test_others_read_the_png_and_the_arrays(tmp_path):
+    steps = np.arange(63 * 64, dtype=np.uint16).reshape(63, 64) * 16
+    save_image(tmp_path / "a.png", steps)
+    with Image.open(tmp_path / "a.png") as png:
+        np.testing.assert_array_equal(np.asarray(png), steps)
+    write_npz(tmp_path / "a.npz", {"depth": picture(), "face_index": np.full((3, 4), -1, np.int32)})
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays.files == ["depth", "face_index"]
+        np.testing.assert_array_equal(bits(arrays["depth"]), bits(picture()))
+        assert arrays["face_index"].dtype == np.int32
+    np.testing.assert_array_equal(bits(load_image(tmp_path / "a.npz")), bits(picture()))
+    write_npz(tmp_path / "a.npz", {"one": picture(), "two": picture()})
+    with pytest.raises(dr.FormatError, match="one, two"):
+        load_image(tmp_path / "a.npz")
+
+
+def test_the_pfm_is_as_its_description_says(tmp_path):
+    save_image(tmp_path / "a.pfm", np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+    text = (tmp_path / "a.pfm").read_bytes()
+    assert text.startswith(b"Pf\n3 2\n-1.0\n")
+    assert np.frombuffer(text[-24:], "<f4").tolist() == [4, 5, 6, 1, 2, 3]  # the bottom row first
+    big = np.array([4, 5, 6, 1, 2, 3], ">f4").tobytes()
+    (tmp_path / "b.pfm").write_bytes(b"Pf\n3 2\n1.0\n" + big)
+    assert load_image(tmp_path / "b.pfm").tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_the_exr_names_its_channels(tmp_path):
+    exr = pytest.importorskip("OpenEXR", reason="the extra exr is not installed")
+    save_image(tmp_path / "a.exr", picture(20, 30, 2))
+    with exr.File(str(tmp_path / "a.exr"), separate_channels=True) as file:
+        assert set(file.channels()) == {"Z", "A"}
+        np.testing.assert_array_equal(
+            bits(file.channels()["Z"].pixels), bits(picture(20, 30, 2)[..., 0].copy())
+        )
+        assert file.header()["compression"] == exr.ZIP_COMPRESSION
+
+
+def test_exr_without_its_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    with pytest.raises(ImportError, match=r"depthraster\[exr\]"):
+        save_image(tmp_path / "a.exr", picture())
+    with pytest.raises(ImportError, match=r"depthraster\[exr\]"):
+        load_image(tmp_path / "a.exr")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pfm", ".exr", ".png"])
+def test_damaged_files_of_other_formats_are_refused(tmp_path, suffix):
+    needs(suffix)
+    path = tmp_path / f"a{suffix}"
+    save_image(
+        path, picture(200, 300) if suffix != ".png" else np.arange(60000, dtype=np.uint16).reshape(200, 300)
+    )
+    whole = path.read_bytes()
+    for content in (
+        b"",
+        b"nonsense" * 50,
+        *(whole[: int(part * len(whole))] for part in (0.02, 0.3, 0.7, 0.99)),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(dr.FormatError) as caught:
+            load_image(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_sizes_that_other_files_cannot_hold_are_refused(tmp_path):
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n900000 900000\n-1.0\n" + bytes(64))
+    save_image(tmp_path / "a.png", np.zeros((4, 4), np.uint16))
+    png = bytearray((tmp_path / "a.png").read_bytes())
+    png[16:24] = (900_000).to_bytes(4, "big") * 2
+    (tmp_path / "a.png").write_bytes(png)
+    save_image(tmp_path / "a.npz", np.zeros((4, 4), np.float32))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("image.npy", bytes(50_000_000))
+        archive.getinfo("image.npy").file_size = 900_000_000_000
+    for name in ("a.pfm", "a.png", "a.npz"):
+        with pytest.raises(dr.FormatError, match=r"promised"):
+            load_image(tmp_path / name)
 
 
 # Previews

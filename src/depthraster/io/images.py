@@ -1,7 +1,7 @@
-"""Images to and from files: float TIFF and NPY that lose nothing, 8-bit PNG previews for the eye.
+"""Images to and from files: formats that lose nothing, 8-bit PNG previews for the eye.
 
-What the pixels mean is the caller's; that a file is written whole or not at all is ``files.py``'s. The commonest
-change is another format: a function beside `_write_tiff`, and its suffix in `save_image`.
+What the pixels mean is the caller's; the formats are ``image_formats.py``'s; that a file is written whole or not at all is
+``files.py``'s. The commonest change is another format: there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ import numpy.typing as npt
 
 from depthraster.errors import FormatError
 from depthraster.io.files import written_whole
+from depthraster.io.image_formats import FORMATS
 
 __all__ = ["load_image", "save_image", "save_preview"]
 
-# Bytes of pixels that are compressed as one piece: enough for the compressor, and many pieces for the threads.
-_STRIP_BYTES = 384 * 1024
-# Deflate cannot make less than a 1032nd of anything, so a larger image than this per byte of file is a lie.
-_MOST_PER_BYTE = 1040
 # The preview's darkest and brightest greys are these percentiles of the depths seen ...
 _PERCENTILES = (1.0, 99.0)
 # ... estimated from about this many pixels.
@@ -31,24 +28,32 @@ _ROWS = 32
 
 
 def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
-    """Write an image losslessly, as TIFF (``.tif``, ``.tiff``) or NumPy file (``.npy``).
+    """Write an image losslessly; the suffix of the file chooses the format.
 
-    A TIFF is compressed with deflate and the floating-point predictor, which nearly every program that knows float
-    TIFF can read. A second channel is marked as alpha.
+    ==================  =================================================================================================
+    ``.tif``, ``.tiff`` float32, int32 or uint16, compressed with deflate and a predictor, which nearly every program that
+                        knows float TIFF can read; a second channel is marked as alpha
+    ``.npy``, ``.npz``  any pixels, as they are; ``.npz`` compressed, under the name ``image``
+    ``.exr``            float32, ZIP-compressed, with the extra ``exr``: one channel is Z, two are Z and A, three R, G, B
+    ``.pfm``            float32, one channel or three, uncompressed
+    ``.png``            uint16, one channel
+    ==================  =================================================================================================
 
     Parameters
     ----------
     path : str or path
-        The file; its suffix chooses the format. Replaced if it exists, written whole or not at all.
-    image : (H, W) or (H, W, C) array of float
-        Any unit. TIFF stores float32 and takes nothing that float32 would change but float64; NPY stores what it is.
+        The file. Replaced if it exists, written whole or not at all.
+    image : (H, W) or (H, W, C) array
+        Any unit. What takes float32 also takes other floating point, and rounds float64.
 
     Raises
     ------
     TypeError
-        The pixels are not floating point (TIFF).
+        Pixels that the format does not take.
     ValueError
-        Another suffix or another shape.
+        Another suffix, another shape, or too many channels.
+    ImportError
+        EXR without the extra.
     OSError
         The file cannot be written.
     """
@@ -58,111 +63,78 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
         raise ValueError(
             f"the image has the shape {array.shape}; (H, W) or (H, W, C) without zeros is needed: reshape it"
         )
-    if suffix == ".npy":
-        with written_whole(path) as temporary:
-            np.save(temporary, array, allow_pickle=False)
-    elif suffix in (".tif", ".tiff"):
-        if array.dtype.kind != "f":
-            raise TypeError(
-                f"the image's pixels are {array.dtype}; floating point is needed for a float TIFF: convert them, or write "
-                "to .npy, which keeps any type"
-            )
-        with written_whole(path) as temporary:
-            _write_tiff(temporary, np.ascontiguousarray(array, dtype=np.float32))
-    else:
+    if suffix not in FORMATS:
         raise ValueError(
-            f"{os.fspath(path)!r} ends in {suffix!r}; .tif, .tiff or .npy is needed: choose another name"
+            f"{os.fspath(path)!r} ends in {suffix!r}; one of {', '.join(FORMATS)} is needed: choose another name"
         )
+    form = FORMATS[suffix]
+    if form.dtypes:
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[..., 0]  # these formats do not tell one channel from none
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32, copy=False)
+        if array.dtype.name not in form.dtypes.split():
+            raise TypeError(
+                f"the image's pixels are {array.dtype}; a {suffix} takes {form.takes}: convert them, or write to .npy, "
+                "which keeps any type"
+            )
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if form.channels is not None and channels not in form.channels:
+            raise ValueError(
+                f"the image has {channels} channels; a {suffix} takes {form.takes}: write the channels to a file each, or "
+                "to .npy, which keeps any number"
+            )
+    with written_whole(path) as temporary:
+        form.write(temporary, np.ascontiguousarray(array))
 
 
-def _write_tiff(path: Path, image: npt.NDArray[np.float32]) -> None:
-    import tifffile
-
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]  # tifffile takes (H, W, 1) for H images
-    channels = image.shape[2] if image.ndim == 3 else 1
-    options: dict[str, Any] = {}
-    if image.ndim == 3:
-        options["planarconfig"] = "contig"
-        options["extrasamples"] = ["unassalpha" if channels == 2 else "unspecified"] * (channels - 1)
-    tifffile.imwrite(
-        path,
-        image,
-        photometric="minisblack",
-        compression="zlib",
-        compressionargs={"level": 1},  # twice as fast as the usual 6, and 7 % larger on rendered terrain
-        predictor=3,
-        rowsperstrip=max(1, min(image.shape[0], _STRIP_BYTES // image[0].nbytes)),
-        software="depthraster",
-        metadata=None,  # no description that only tifffile understands
-        **options,
-    )
-
-
-def load_image(path: str | os.PathLike[str]) -> npt.NDArray[np.floating[Any]]:
-    """Read a float image, as `save_image` and other programs write it.
+def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Read an image, as `save_image` and other programs write it.
 
     Parameters
     ----------
     path : str or path
-        A TIFF with one image of floating-point pixels, or a NumPy file with such an array.
+        A file with one image, in one of the formats of `save_image`; of an ``.npz`` with several arrays, the one named
+        ``depth`` is taken. What has no such suffix is read as TIFF.
 
     Returns
     -------
-    (H, W) or (H, W, C) array of float
-        As stored: float32 from `save_image`'s TIFF.
+    (H, W) or (H, W, C) array of float, int32 or uint16
+        As stored.
 
     Raises
     ------
     FormatError
         The file is no such image, or damaged.
+    ImportError
+        EXR without the extra ``exr``.
     OSError
         The file cannot be read.
     """
     path = Path(path)
-    array = _read_npy(path) if path.suffix.lower() == ".npy" else _read_tiff(path)
-    if array.dtype.kind != "f" or array.ndim not in (2, 3):
+    form = FORMATS.get(path.suffix.lower(), FORMATS[".tif"])
+    try:
+        array = form.read(path)
+    except (OSError, MemoryError, FormatError, ImportError) as error:
+        if isinstance(error, OSError) and error.errno is None:  # a decoder's, not the system's
+            raise _damaged(path, error) from error
+        raise
+    except Exception as error:  # the decoders raise many kinds
+        raise _damaged(path, error) from error
+    if (array.dtype.kind != "f" and array.dtype.name not in ("int32", "uint16")) or array.ndim not in (2, 3):
         raise FormatError(
-            f"{path}: the image is {array.dtype} of shape {array.shape}; floating-point pixels of shape (H, W) or (H, W, C) "
-            "are needed: give a depth image"
+            f"{path}: the image is {array.dtype} of shape {array.shape}; pixels of floating point, int32 or uint16 and the "
+            "shape (H, W) or (H, W, C) are needed: give a depth image"
         )
     return array
 
 
-def _read_npy(path: Path) -> npt.NDArray[Any]:
-    try:
-        # Mapped first: a header that promises more than the file holds is found before memory is taken for it.
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise FormatError(
-            f"{path}: not read as a NumPy file ({error}); an array saved with numpy.save is needed"
-        ) from None
-
-
-def _read_tiff(path: Path) -> npt.NDArray[Any]:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tif:
-            # A series is an image with its smaller versions, if any.
-            if len(tif.series) != 1 or len(tif.series[0].pages) != 1:
-                count = sum(len(series.pages) for series in tif.series)
-                raise FormatError(
-                    f"{path}: there are {count} images in the file; one is needed: split the file"
-                )
-            page = tif.series[0].keyframe
-            if page.nbytes > _MOST_PER_BYTE * path.stat().st_size:
-                raise FormatError(
-                    f"{path}: {page.nbytes} bytes of pixels are promised by {path.stat().st_size} bytes of file; a whole "
-                    "TIFF is needed: write it again"
-                )
-            return np.asarray(page.asarray())
-    except (OSError, MemoryError, FormatError):
-        raise
-    except Exception as error:  # tifffile and the decoders raise many kinds
-        raise FormatError(
-            f"{path}: not read as a TIFF ({error}); a float TIFF is needed: write it again"
-        ) from error
+def _damaged(path: Path, error: Exception) -> FormatError:
+    suffix = path.suffix.lower()
+    kind = {"": "TIFF", ".tif": "TIFF", ".tiff": "TIFF", ".npy": "NumPy file"}.get(suffix, suffix[1:].upper())
+    return FormatError(
+        f"{path}: not read as a {kind} ({error}); a whole image file is needed: write it again"
+    )
 
 
 def save_preview(
