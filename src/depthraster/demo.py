@@ -19,7 +19,7 @@ from depthraster.io.files import written_whole
 from depthraster.io.images import load_image
 from depthraster.io.metashape_writer import save_chunk
 from depthraster.landscape import landscape
-from depthraster.survey import CameraFiles
+from depthraster.survey import Outcome
 from depthraster.transforms import invert, look_at
 
 __all__ = ["make_survey", "survey_sheet"]
@@ -55,17 +55,17 @@ def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
     return mesh_path, cameras_path
 
 
-def survey_sheet(path: Path, chunk: Chunk, results: Iterable[CameraFiles]) -> Path:
+def survey_sheet(path: Path, chunk: Chunk, folder: Path, results: Iterable[Outcome]) -> Path:
     """Write the contact sheet, a PNG, of the cameras that were rendered without error; return its path.
 
-    Depths are read back from the files, with background 0.
+    Depths are read back from the files in ``folder``, with background 0.
     """
     from depthraster.contact_sheet import Picture, contact_sheet
 
     pictures = []
     for result in results:
-        if result.error is None and result.camera.calibration is not None:
-            depth = load_image(result.depth_path).astype(np.float32, copy=False)
+        if result.record is not None and result.camera.calibration is not None:
+            depth = load_image(folder / result.record["files"][0]["path"])
             pictures.append(Picture(result.camera.label, depth, depth != 0, result.camera.calibration))
     sheet = contact_sheet(
         pictures,

@@ -1,88 +1,225 @@
-"""A whole chunk to files: one depth image and one preview per camera, written while the next is rendered.
+"""A whole chunk to files: each camera's layers and a thumbnail, written while the next camera is rendered.
 
-It keeps the processors busy; which cameras is ``selection.py``'s, rendering is ``render.py``'s, file
-formats are ``io``'s, talking to people is ``cli``'s. The commonest change is another file per camera: written in `_write`.
+It says what is made of an image and keeps the processors busy; which cameras is ``selection.py``'s, rendering is
+``render.py``'s, file formats are ``io``'s, what is finished is known to ``manifest.py``, the look of thumbnails and page is
+``gallery.py``'s, talking to people is ``cli``'s. The commonest change is another file per camera: its path in
+`Settings.paths` and its writing in `_write`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.chunk import Camera
+from depthraster.chunk import Camera, Chunk
+from depthraster.gallery import thumbnail
+from depthraster.io.files import written_whole
+from depthraster.io.image_formats import write_npz
 from depthraster.io.images import save_image, save_preview
-from depthraster.render import render_depth
+from depthraster.layers import Layers, checked_layers
+from depthraster.manifest import Export
+from depthraster.render import render
 from depthraster.scene import Scene, thread_count
+from depthraster.transforms import invert
 
-__all__ = [
-    "EXPECTED_ERRORS",
-    "CameraFiles",
-    "render_cameras",
-    "targets",
-]
+__all__ = ["EXPECTED_ERRORS", "FORMATS", "Outcome", "Settings", "describe", "render_cameras"]
 
 # What input and disks can cause; anything else is our mistake.
 EXPECTED_ERRORS = (ValueError, OSError, MemoryError)
 
-# Compressing an image takes longer than rendering it; more writers would only hold more images in memory.
-_WRITERS = 2
+# Suffixes by the names that the user chooses by, and the layers that are not kept in them.
+FORMATS = {"tiff": ".tif", "exr": ".exr", "npy": ".npy", "npz": ".npz", "pfm": ".pfm", "png16": ".png"}
+_NOT_IN = {"exr": ("face_index",), "pfm": ("face_index",), "png16": ("face_index", "alpha")}
+_LENGTHS = ("depth", "range")  # layers in units of length
+_MOST_STEPS = 65535
+# Bytes of images that may wait for being written, where that leaves one per writer.
+_WAITING_BYTES = 2 << 30
+_ROWS = 64  # rows looked at together
 
 
 @dataclass(frozen=True)
-class CameraFiles:
+class Settings:
+    """How images are made of cameras.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Which images of each camera: names of `LAYERS`.
+    format : str
+        One of `FORMATS`. An ``npz`` holds all layers of a camera; of the others each layer is a file.
+    unit : {"chunk", "world"}
+        Whether depth and range are in chunk units or in the units that the chunk's transform leads to.
+    scale : float
+        Size of the images relative to the photos'.
+    depth : {"z", "range"} or None
+        As for `render`.
+    background : float
+        Value of depth and range where no face is seen.
+    cull_faces : bool
+        As for `render`.
+    steps_per_unit : float or None
+        For ``png16``: whole numbers per unit. None: as many, of the powers of ten, as reach from every camera of the chunk
+        to the farthest corner of the mesh.
+    previews : bool
+        Also write an 8-bit picture of each depth image in full size.
+
+    Raises
+    ------
+    ValueError
+        Values that are not as above, or that do not go together.
+    """
+
+    layers: tuple[str, ...] = ("depth",)
+    format: str = "tiff"
+    unit: str = "chunk"
+    scale: float = 1.0
+    depth: Literal["z", "range"] | None = None
+    background: float = 0.0
+    cull_faces: bool = True
+    steps_per_unit: float | None = None
+    previews: bool = False
+
+    def __post_init__(self) -> None:
+        checked_layers(self.layers)
+        object.__setattr__(self, "layers", tuple(dict.fromkeys(self.layers)))
+        lost = [layer for layer in self.layers if layer in _NOT_IN.get(self.format, ())]
+        if lost:
+            raise ValueError(
+                f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; tiff, npy or npz is "
+                "needed: choose one of them"
+            )
+        if not 0.0 < self.scale <= 100.0:
+            raise ValueError(f"the scale is {self.scale}; more than 0, up to 100, is needed: pass e.g. 0.25")
+        if self.format == "png16":
+            if self.background != 0.0:
+                raise ValueError(
+                    f"the background is {self.background} and the format png16, which has no number but 0 for it; another "
+                    "format is needed: choose tiff"
+                )
+            if self.steps_per_unit is not None and not 0.0 < self.steps_per_unit < math.inf:
+                raise ValueError(f"steps per unit are {self.steps_per_unit}; a positive number is needed")
+        elif self.steps_per_unit is not None:
+            raise ValueError(
+                "steps per unit are given, and only png16 has steps; leave them out, or choose it"
+            )
+
+    def paths(self, name: str) -> dict[str, str]:
+        """Return the paths of a camera's files below the folder, by what is in them: a layer, or ``layers`` for all."""
+        suffix = FORMATS[self.format]
+        if self.format == "npz":
+            paths = {"layers": name + suffix}
+        else:  # the depth images at the top, where they are looked for; other layers have a folder each
+            paths = {
+                layer: name + suffix if layer == "depth" else f"{layer}/{name}{suffix}"
+                for layer in self.layers
+            }
+        if self.previews:
+            paths["preview"] = f"previews/{name}.png"
+        return {**paths, "thumbnail": f"thumbnails/{name}.webp"}
+
+    def resolved(
+        self, chunk: Chunk, cameras: Sequence[Camera], vertices: npt.NDArray[np.float64]
+    ) -> Settings:
+        """Return the settings with the steps that suit the cameras and the mesh, where they are not given.
+
+        Raises
+        ------
+        ValueError
+            World units are asked for, and the chunk has no transform.
+        """
+        units = self.units(chunk)
+        if self.format != "png16" or self.steps_per_unit is not None:
+            return self
+        finite = vertices[np.isfinite(vertices).all(axis=1)]
+        if not len(finite):
+            return replace(self, steps_per_unit=1.0)
+        low, high = finite.min(axis=0), finite.max(axis=0)
+        corners = np.stack(np.meshgrid(*np.stack([low, high], axis=1), indexing="ij"), axis=-1).reshape(-1, 3)
+        farthest = 0.0
+        for camera in cameras:
+            assert camera.transform is not None
+            away = (corners - camera.transform[:3, 3]) @ invert(camera.transform)[:3, :3].T
+            farthest = max(farthest, float(np.linalg.norm(away, axis=1).max()))
+        return replace(
+            self, steps_per_unit=10.0 ** math.floor(math.log10(_MOST_STEPS / max(units * farthest, 1e-300)))
+        )
+
+    def units(self, chunk: Chunk) -> float:
+        """Return how many units of the images a chunk unit is."""
+        if self.unit == "chunk":
+            return 1.0
+        if chunk.scale is None:
+            raise ValueError(
+                f"{chunk.source}: world units are asked for, and the chunk has no transform that says how long its units "
+                "are; one is needed: leave out --unit world, or reference the chunk in Metashape"
+            )
+        return chunk.scale
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON takes them."""
+        values = dataclasses.asdict(self) | {"layers": list(self.layers)}
+        if not math.isfinite(self.background):
+            values["background"] = str(self.background)
+        return values
+
+
+@dataclass(frozen=True)
+class Outcome:
     """What became of one camera.
 
     Attributes
     ----------
     camera : Camera
         The camera.
-    depth_path, preview_path : Path
-        The files, written whole unless there is an error.
-    coverage : float
-        Share of the pixels in which a face is seen, 0 ... 1.
-    near, far : float
-        Least and greatest depth seen, chunk units; NaN where nothing is seen.
+    record : dict or None
+        What the manifest says of its images; None where there is an error.
     error : Exception or None
         Why the camera could not be rendered or written.
     """
 
     camera: Camera
-    depth_path: Path
-    preview_path: Path
-    coverage: float = 0.0
-    near: float = float("nan")
-    far: float = float("nan")
+    record: dict[str, Any] | None = None
     error: Exception | None = None
 
 
-def targets(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return the paths of a camera's depth image and of its preview."""
-    return folder / f"{name}.tif", folder / f"{name}.png"
+def describe(camera: Camera, name: str, settings: Settings) -> dict[str, Any]:
+    """Return what a camera's record says before it is rendered; images of which it says the same are the same."""
+    assert camera.transform is not None  # `plan` has seen to that
+    assert camera.calibration is not None
+    calibration = camera.calibration.scaled(settings.scale)
+    return {
+        "name": name,
+        "label": camera.label,
+        "camera_id": camera.id,
+        "width": calibration.width,
+        "height": calibration.height,
+        "chunk_from_camera": camera.transform.tolist(),
+        "calibration": dataclasses.asdict(calibration),
+    }
 
 
 def render_cameras(
     scene: Scene,
     cameras: Iterable[tuple[Camera, str]],
-    folder: Path,
+    export: Export,
+    settings: Settings,
     *,
-    cull_faces: bool = True,
-    add_alpha: bool = False,
-    background: float = 0.0,
-    depth: Literal["z", "range"] | None = None,
+    units: float = 1.0,
     threads: int | None = None,
-) -> Iterator[CameraFiles]:
+) -> Iterator[Outcome]:
     """Render cameras one after the other into a folder, and yield what became of each, in order.
 
-    Each camera gets ``<name>.tif``, float32, and ``<name>.png``, 8 bit. They are written in other threads
-    while the next cameras are rendered; few images are held in memory at a time. A camera that fails is
-    yielded with its error, and the others go on.
+    Files are written in other threads while the next cameras are rendered; few images are held in memory at a time. A camera
+    that fails is yielded with its error, and the others go on.
 
     Parameters
     ----------
@@ -90,36 +227,44 @@ def render_cameras(
         The mesh, in the chunk's frame.
     cameras : iterable of (Camera, str)
         Aligned cameras with a calibration, and the names of their files without suffix, as from `plan`.
-    folder : Path
-        An existing folder. Files of these names in it are replaced.
-    add_alpha : bool
-        Write a second channel to the TIFF: 1.0 where a face is seen, 0.0 elsewhere.
-    cull_faces, background, depth, threads
-        As for `render_depth`.
+    export : Export
+        The folder. Files of these names in it are replaced.
+    settings : Settings
+        What is made; `Settings.resolved`.
+    units : float
+        Units of the images per chunk unit; `Settings.units`.
+    threads : int, optional
+        Threads used, all processors by default.
 
     Yields
     ------
-    CameraFiles
+    Outcome
     """
-    writers = min(_WRITERS, thread_count(threads))
-    pending: deque[Future[CameraFiles]] = deque()
-    pool = ThreadPoolExecutor(writers)
+    needed = sorted({*settings.layers, "depth", "alpha"})
+    pending: deque[Future[Outcome]] = deque()
+    workers = thread_count(threads)
+    pool = ThreadPoolExecutor(workers)
     try:
         for camera, name in cameras:
-            files = CameraFiles(camera, *targets(folder, name))
-            assert camera.transform is not None  # `plan` has seen to that
+            record = describe(camera, name, settings)
+            assert camera.transform is not None
             assert camera.calibration is not None
             try:
-                image = render_depth(
-                    scene, camera.transform, camera.calibration, cull_faces,
-                    background=background, depth=depth, threads=threads,
+                layers = render(
+                    scene, camera.transform, camera.calibration.scaled(settings.scale), needed,
+                    cull_faces=settings.cull_faces, background=settings.background, depth=settings.depth, threads=threads,
                 )  # fmt: skip
             except EXPECTED_ERRORS as error:
-                pending.append(_done(replace(files, error=error)))
+                pending.append(_done(Outcome(camera, error=error)))
+                most = workers
             else:
-                pending.append(pool.submit(_write, files, image, add_alpha))
-                del image  # the writer has it; it goes when written, not when the next one is there
-            while len(pending) > writers:
+                size = (
+                    (len(needed) + 2) * 4 * record["width"] * record["height"]
+                )  # the writer makes copies, too
+                pending.append(pool.submit(_write, camera, record, layers, export, settings, units))
+                del layers  # the writer has them; they go when written, not when the next ones are there
+                most = max(1, min(workers, _WAITING_BYTES // size))
+            while len(pending) > most:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -127,20 +272,107 @@ def render_cameras(
         pool.shutdown(cancel_futures=True)
 
 
-def _done(files: CameraFiles) -> Future[CameraFiles]:
-    future: Future[CameraFiles] = Future()
-    future.set_result(files)
+def _done(outcome: Outcome) -> Future[Outcome]:
+    future: Future[Outcome] = Future()
+    future.set_result(outcome)
     return future
 
 
-def _write(files: CameraFiles, image: npt.NDArray[np.float32], add_alpha: bool) -> CameraFiles:
-    depth, seen = image[..., 0], image[..., 1] > 0
+def _write(
+    camera: Camera, record: dict[str, Any], layers: Layers, export: Export, settings: Settings, units: float
+) -> Outcome:
+    depth, alpha = layers.depth, layers.alpha
+    assert depth is not None
+    assert alpha is not None
     try:
-        save_image(files.depth_path, image if add_alpha else depth)
-        save_preview(files.preview_path, depth, seen)
+        seen = alpha > 0
+        coverage, extent = _seen(depth, seen)
+        picture, colours = thumbnail(depth, seen)
+        made = {
+            layer: _as_kept(layer, getattr(layers, layer), seen, settings, units) for layer in settings.layers
+        }
+        files = []
+        for what, path in settings.paths(record["name"]).items():
+            if what == "layers":
+                written = export.write(path, lambda place: _save_npz(place, made))
+            elif what == "preview":
+                written = export.write(path, lambda place: save_preview(place, depth, seen))
+            elif what == "thumbnail":
+                written = export.write(path, lambda place: _save_bytes(place, picture))
+            else:
+                written = export.write(path, lambda place, image=made[what]: save_image(place, image))  # type: ignore[misc]
+            files.append({"layer": what, **written})
+        record = {
+            **record,
+            "coverage": coverage,
+            "min": extent[0] * units if extent else None,
+            "max": extent[1] * units if extent else None,
+            "colours": [value * units for value in colours] if colours else None,
+            "files": files,
+        }
+        export.add(record)
     except EXPECTED_ERRORS as error:
-        return replace(files, error=error)
-    values = depth[seen]
-    if not len(values):
-        return files
-    return replace(files, coverage=len(values) / seen.size, near=float(values.min()), far=float(values.max()))
+        return Outcome(camera, error=error)
+    return Outcome(camera, record)
+
+
+def _save_npz(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    with written_whole(path) as temporary:
+        write_npz(temporary, arrays)
+
+
+def _save_bytes(path: Path, content: bytes) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _seen(
+    depth: npt.NDArray[np.float32], seen: npt.NDArray[np.bool_]
+) -> tuple[float, tuple[float, float] | None]:
+    """Return the share of pixels that show a face, and the least and greatest depth there; None where there is none."""
+    count, least, most = 0, math.inf, -math.inf
+    for start in range(0, len(depth), _ROWS):
+        values = depth[start : start + _ROWS][seen[start : start + _ROWS]]
+        if values.size:
+            count += values.size
+            least, most = min(least, float(values.min())), max(most, float(values.max()))
+    return count / seen.size, (least, most) if count else None
+
+
+def _as_kept(
+    layer: str,
+    image: npt.NDArray[Any],
+    seen: npt.NDArray[np.bool_],
+    settings: Settings,
+    units: float,
+) -> npt.NDArray[Any]:
+    """Return a layer in the unit and the type that are written."""
+    if layer not in _LENGTHS:
+        return image
+    if settings.format == "png16":
+        return _in_steps(image, seen, units * (settings.steps_per_unit or 1.0))
+    if units == 1.0:
+        return image
+    kept = np.full(image.shape, settings.background, np.float32)
+    # In double precision, a little at a time, and rounded once.
+    np.multiply(image, units, out=kept, where=seen, dtype=np.float64, casting="same_kind")
+    return kept
+
+
+def _in_steps(
+    image: npt.NDArray[np.float32], seen: npt.NDArray[np.bool_], steps: float
+) -> npt.NDArray[np.uint16]:
+    """Return lengths as whole numbers of steps, 1 or more where a face is seen, 0 elsewhere."""
+    kept = np.zeros(image.shape, np.uint16)
+    for start in range(0, len(image), _ROWS):
+        rows = slice(start, start + _ROWS)
+        values = np.rint(image[rows].astype(np.float64) * steps)
+        values[~seen[rows]] = 0
+        if values.max() > _MOST_STEPS or values.min() < 0:
+            worst = values.max() if values.max() > _MOST_STEPS else values.min()
+            raise ValueError(
+                f"a depth is {worst:.0f} steps, and a 16-bit PNG holds 0 to {_MOST_STEPS}; larger steps are needed: pass "
+                "fewer --steps per unit, or choose tiff"
+            )
+        kept[rows] = np.where(seen[rows], np.maximum(values, 1), 0)
+    return kept

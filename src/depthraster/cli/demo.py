@@ -43,20 +43,20 @@ def demo(folder: Path, threads: int | None, debug: bool) -> None:
     images = folder / "depth"
     with told(debug):
         with console.status("Making a landscape, flying over it"):
-            from depthraster.cli.render import make_folder, render_files
+            from depthraster.cli.job import Job, make_folder, run
             from depthraster.demo import make_survey, survey_sheet
             from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
+            from depthraster.survey import Settings
 
             make_folder(images)
             mesh, cameras = make_survey(folder)
             chunk = load_chunk(cameras)
-        results = render_files(
-            chunk, plan(chunk), lambda: load_mesh(mesh), images, overwrite=True, debug=debug, threads=threads
-        )
+        job = Job(chunk, *plan(chunk), lambda: load_mesh(mesh), mesh.name, images, Settings())
+        results = run(job, resume=False, overwrite=True, debug=debug, threads=threads)
         with console.status("Drawing the contact sheet"):
-            sheet = survey_sheet(folder / "contact-sheet.png", chunk, results)
+            sheet = survey_sheet(folder / "contact-sheet.png", chunk, images, results)
     made = {"Mesh": mesh, "Cameras": cameras, "Depth images": images, "Contact sheet": sheet}
     for what, path in made.items():
         click.echo(f"{what + ':':<15}{path}")

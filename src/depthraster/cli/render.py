@@ -1,41 +1,27 @@
 """``depthraster render``: a chunk's cameras to depth images.
 
-It reads, has ``survey.py`` render and write, and tells people how it goes. The commonest change is another option: its
-decorator, and an argument handed on to `render_files`.
+It says what the options are and reads what they name; ``job.py`` does the work and tells people how it goes. The commonest
+change is another option: its decorator, and a field of `Settings`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from depthraster.cli.common import (
-    PATH,
-    chunk_option,
-    debug_option,
-    sentence,
-    shown,
-    threads_option,
-    told,
-)
+from depthraster.cli.common import PATH, chunk_option, debug_option, threads_option, told
+from depthraster.cli.job import Job, run
+from depthraster.layers import LAYERS
+from depthraster.survey import FORMATS, Settings
 
 if TYPE_CHECKING:
-    from depthraster.chunk import Camera, Chunk
     from depthraster.io.meshes import Mesh
-    from depthraster.survey import CameraFiles
 
-__all__ = ["make_folder", "render", "render_files"]
-
-_NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
-
-_Plan = tuple[list[tuple["Camera", str]], list[tuple["Camera", str]]]
+__all__ = ["render"]
 
 
 @click.command()
@@ -85,10 +71,46 @@ _Plan = tuple[list[tuple["Camera", str]], list[tuple["Camera", str]]]
 @click.option(
     "--background", type=float, default=0.0, show_default=True, help="Depth where nothing is seen; also nan."
 )
-@click.option(
-    "--alpha", is_flag=True, help="Add a second channel to the TIFF: 1 where a face is seen, else 0."
-)
 @click.option("--no-cull", is_flag=True, help="Also show faces that are turned away from the camera.")
+@click.option(
+    "--layer",
+    "layers",
+    type=click.Choice(list(LAYERS)),
+    multiple=True,
+    help="What to write of each camera; can be repeated.  [default: depth]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="tiff",
+    show_default=True,
+    help="An npz holds all layers of a camera; png16 holds whole numbers of steps.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["chunk", "world"]),
+    default="chunk",
+    show_default=True,
+    help="Depth in the chunk's own units, or in the world's (metres where it is georeferenced).",
+)
+@click.option(
+    "--steps",
+    type=float,
+    metavar="N",
+    help="Steps per unit of a png16.  [default: a power of ten that fits all cameras]",
+)
+@click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Size of the images relative to the photos, e.g. 0.25.",
+)
+@click.option("--previews", is_flag=True, help="Also write 8-bit pictures of the depth in full size.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with an export: keep what is finished and whole, make the rest."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are in the folder already.")
 @threads_option
 @debug_option
@@ -105,8 +127,14 @@ def render(
     mesh_offset: tuple[float, float, float] | None,
     depth: str | None,
     background: float,
-    alpha: bool,
     no_cull: bool,
+    layers: tuple[str, ...],
+    form: str,
+    unit: str,
+    steps: float | None,
+    scale: float,
+    previews: bool,
+    resume: bool,
     overwrite: bool,
     threads: int | None,
     debug: bool,
@@ -116,7 +144,10 @@ def render(
     CHUNK is a project of Metashape (.psx, .psz) or a cameras file (File > Export > Export Cameras, Agisoft
     XML). MESH is a mesh in the chunk's own (local) coordinates or, with --mesh-crs, in others: PLY, OBJ,
     STL, OFF or GLB; without it, the mesh inside the project is taken. Every aligned, enabled camera gets
-    LABEL.tif, float32 depth in chunk units, and LABEL.png, a preview.
+    LABEL.tif, float32 depth in chunk units; other layers and thumbnails are in folders of their own.
+    index.html shows all images in a browser, manifest.json says all about them.
+
+    A run that was interrupted is taken up again by the same command with --resume.
 
     \b
     Examples:
@@ -129,13 +160,18 @@ def render(
         raise click.UsageError("--model is about the meshes inside the project: leave out MESH.")
     if mesh_offset is not None and mesh_crs is None:
         raise click.UsageError("--mesh-offset is in the units of --mesh-crs: name that, e.g. local.")
-    options = {"depth": depth, "background": background, "add_alpha": alpha, "cull_faces": not no_cull}
+    if resume and overwrite:
+        raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
         with Console(stderr=True).status("Reading the cameras"):
             from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
 
+            settings = Settings(
+                layers=layers or ("depth",), format=form, unit=unit, scale=scale, background=background,
+                depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
+            )  # fmt: skip
             chunk = load_chunk(project, chunk_name)
             named = [*patterns, *_lines(pattern_file)]
             cameras = plan(chunk, named, disabled=disabled)
@@ -147,9 +183,10 @@ def render(
                 return load_mesh(mesh)
             return cast("Mesh", chunk.from_world(load_mesh(mesh), mesh_crs, mesh_offset or (0.0, 0.0, 0.0)))
 
-        results = render_files(
-            chunk, cameras, read_mesh, folder, overwrite=overwrite, debug=debug, threads=threads, **options
+        job = Job(
+            chunk, *cameras, read_mesh, str(mesh.name if mesh else "inside the project"), folder, settings
         )
+        results = run(job, resume=resume, overwrite=overwrite, debug=debug, threads=threads)
     if any(result.error for result in results):
         sys.exit(1)
 
@@ -165,116 +202,3 @@ def _lines(file: Any) -> list[str]:
             f"{file.name}: there is no line with text in it; the label of at least one camera is needed: write one a line"
         )
     return named
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder, or raise an OSError that says why nothing can be written there."""
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:  # name the folder, not the file that was tried
-        raise OSError(error.errno, f"{error.strerror}; choose a folder for the images", str(folder)) from None
-
-
-def render_files(
-    chunk: Chunk,
-    cameras: _Plan,
-    read_mesh: Callable[[], Mesh],
-    folder: Path,
-    *,
-    overwrite: bool,
-    debug: bool,
-    threads: int | None,
-    **options: Any,
-) -> list[CameraFiles]:
-    """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
-    import time
-
-    console = Console(stderr=True)
-    start = time.perf_counter()
-    with console.status("Starting"):
-        from depthraster.kernels.cache import compile_cache_is_cold
-        from depthraster.scene import Scene
-        from depthraster.survey import render_cameras, targets
-
-    chosen, skipped = cameras
-    if not chosen:
-        counts = Counter(why for _, why in skipped)
-        reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
-        raise ValueError(
-            f"{chunk.source}: none of the {len(skipped)} cameras can be rendered ({reasons}); "
-            "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
-        )
-    make_folder(folder)
-    present = [path for _, name in chosen for path in targets(folder, name) if path.exists()]
-    if present and not overwrite:
-        more = f" and {len(present) - 1} more files of the same names" if len(present) > 1 else ""
-        raise FileExistsError(
-            f"{folder} already holds {present[0].name}{more}; nothing is replaced unasked: choose another "
-            "folder, or pass --overwrite"
-        )
-    with console.status("Reading and preparing the mesh"):
-        mesh = read_mesh()
-        if compile_cache_is_cold():
-            click.echo(
-                "Compiling for this machine: some seconds, this once; later runs start at once.", err=True
-            )
-        scene = Scene(mesh.vertices, mesh.faces, threads=threads)
-    results = []
-    rendering = render_cameras(scene, chosen, folder, threads=threads, **options)
-    for result in _with_bar(rendering, len(chosen), console):
-        results.append(result)
-        if result.error is not None:
-            if debug:
-                raise result.error
-            told = shown(f"Error: {result.camera.label}: {sentence(result.error)}")
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
-    _summary(chunk, results, skipped, folder, time.perf_counter() - start)
-    return results
-
-
-def _with_bar(results: Iterator[CameraFiles], total: int, console: Console) -> Iterator[CameraFiles]:
-    """Pass results on, with a progress bar where a person is looking."""
-    if not console.is_terminal:
-        yield from results
-        return
-    columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(results, total=total)
-
-
-def _summary(
-    chunk: Chunk,
-    results: Sequence[CameraFiles],
-    skipped: Sequence[tuple[Camera, str]],
-    folder: Path,
-    seconds: float,
-) -> None:
-    done = [result for result in results if result.error is None]
-    blank = [result.camera.label for result in done if not result.coverage]
-    failed = [result.camera.label for result in results if result.error is not None]
-    click.echo(
-        f"{len(done)} of {len(results) + len(skipped)} cameras rendered to {folder} in {seconds:.1f} s."
-    )
-    for what, names in (
-        ("skipped", [f"{camera.label} ({why})" for camera, why in skipped]),
-        ("failed", failed),
-        ("see nothing of the mesh", blank),
-    ):
-        if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
-    click.echo(f"Depths are in chunk units; {_unit(chunk)}.")
-    if done and len(blank) == len(done):
-        click.echo(
-            "Warning: no camera sees the mesh; was it exported in the chunk's own (local) coordinates?",
-            err=True,
-        )
-
-
-def _unit(chunk: Chunk) -> str:
-    if chunk.scale is None:
-        return "the chunk has no transform that would say how long they are"
-    return f"metres = depth * {chunk.scale:.9g}, the chunk's scale"

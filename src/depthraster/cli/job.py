@@ -1,0 +1,271 @@
+"""An export from the start to its summary: what is there already, the mesh, rendering with a bar, manifest and page.
+
+The steps are the library's; here is their order, and what people are told on the way. The commonest change is a line of the
+summary.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from depthraster.cli.common import sentence, shown
+
+if TYPE_CHECKING:
+    from depthraster.chunk import Camera, Chunk
+    from depthraster.io.meshes import Mesh
+    from depthraster.manifest import Export
+    from depthraster.survey import Outcome, Settings
+
+__all__ = ["Job", "make_folder", "run"]
+
+_NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be rendered, and where to."""
+
+    chunk: Chunk
+    chosen: Sequence[tuple[Camera, str]]  # with the names of their files, from `plan`
+    skipped: Sequence[tuple[Camera, str]]  # with the reasons
+    read_mesh: Callable[[], Mesh]
+    mesh_name: str
+    folder: Path
+    settings: Settings
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, or raise an OSError that says why nothing can be written there."""
+    import tempfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:  # name the folder, not the file that was tried
+        raise OSError(error.errno, f"{error.strerror}; choose a folder for the images", str(folder)) from None
+
+
+def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
+    """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
+    console = Console(stderr=True)
+    started, start = datetime.now(timezone.utc), time.perf_counter()
+    with console.status("Starting"):
+        from depthraster.gallery import write_gallery
+        from depthraster.manifest import refuse_present
+        from depthraster.selection import file_names
+        from depthraster.survey import Outcome
+
+    if not job.chosen:
+        counts = Counter(why for _, why in job.skipped)
+        reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
+        raise ValueError(
+            f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
+            "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
+        )
+    make_folder(job.folder)
+    if not (resume or overwrite):
+        paths = (path for _, name in job.chosen for path in job.settings.paths(name).values())
+        refuse_present(job.folder, paths)
+    with console.status("Reading the mesh"):
+        mesh = job.read_mesh()
+        export, settings, units = _begin(job, mesh, resume=resume, overwrite=overwrite)
+    with closing(export):
+        with console.status("Checking what is finished"):
+            kept = _kept(job, export, settings, threads) if resume else set()
+        missing = [(camera, name) for camera, name in job.chosen if name not in kept]
+        made = {}
+        with _ended_at_once(console):
+            for outcome in _rendered(missing, mesh, export, settings, units, threads, console):
+                made[id(outcome.camera)] = outcome
+                if outcome.error is not None:
+                    if debug:
+                        raise outcome.error
+                    told = shown(f"Error: {outcome.camera.label}: {sentence(outcome.error)}")
+                    console.print(told, markup=False, highlight=False, soft_wrap=True)
+            results = [
+                made.get(id(camera)) or Outcome(camera, export.records[name]) for camera, name in job.chosen
+            ]
+            with console.status("Writing the manifest"):
+                more = {
+                    "failed": [_reason(r.camera, sentence(r.error)) for r in results if r.error is not None],
+                    "skipped": [_reason(camera, why) for camera, why in job.skipped],
+                    "times": {
+                        "started": started.isoformat(timespec="seconds"),
+                        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                        "seconds": round(time.perf_counter() - start, 3),
+                    },
+                }
+                names = file_names(
+                    job.chunk.cameras
+                )  # all of them: the order is the chunk's, whichever were made when
+                export.finish(names, more, lambda path, content: write_gallery(path, job.folder, content))
+    _summary(job, settings, results, len(kept), time.perf_counter() - start)
+    return results
+
+
+def _reason(camera: Camera, reason: str) -> dict[str, Any]:
+    return {"label": camera.label, "camera_id": camera.id, "reason": reason}
+
+
+def _begin(job: Job, mesh: Mesh, *, resume: bool, overwrite: bool) -> tuple[Export, Settings, float]:
+    """Open the folder as an export of this mesh with these settings, made definite."""
+    from depthraster.manifest import Export, fingerprint
+
+    every = [camera for camera in job.chunk.cameras if camera.transform is not None]
+    settings = job.settings.resolved(job.chunk, every, mesh.vertices)
+    units = settings.units(job.chunk)
+    header = {
+        "version": version("depthraster"),
+        "chunk": {"label": job.chunk.label, "scale": job.chunk.scale, "crs": job.chunk.crs},
+        "mesh": {
+            "n_vertices": len(mesh.vertices),
+            "n_faces": len(mesh.faces),
+            "sha256": fingerprint(mesh.vertices, mesh.faces),
+        },
+        "settings": settings.as_json(),
+        "sources": {"cameras": job.chunk.source.name if job.chunk.source else "", "mesh": job.mesh_name},
+    }
+    export = Export(job.folder, header, resume=resume)
+    if not overwrite:
+        paths = (path for _, name in job.chosen for path in settings.paths(name).values())
+        foreign = export.foreign(paths)
+        if foreign:
+            export.close()
+            raise FileExistsError(
+                f"{job.folder} holds {foreign[0]}, which this export did not make; nothing is replaced unasked: choose "
+                "another folder, or pass --overwrite"
+            )
+    return export, settings, units
+
+
+def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> set[str]:
+    from depthraster.scene import thread_count
+    from depthraster.survey import describe
+
+    wanted = [describe(camera, name, settings) for camera, name in job.chosen]
+    return export.keep(wanted, thread_count(threads))
+
+
+def _rendered(
+    cameras: Sequence[tuple[Camera, str]],
+    mesh: Mesh,
+    export: Export,
+    settings: Settings,
+    units: float,
+    threads: int | None,
+    console: Console,
+) -> Iterator[Outcome]:
+    """Prepare the mesh and render, with a bar where a person is looking; nothing at all where there are no cameras."""
+    if not cameras:
+        return
+    from depthraster.kernels.cache import compile_cache_is_cold
+    from depthraster.scene import Scene
+    from depthraster.survey import render_cameras
+
+    if compile_cache_is_cold():
+        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
+    with console.status("Preparing the mesh"):
+        scene = Scene(mesh.vertices, mesh.faces, threads=threads)
+    outcomes = render_cameras(scene, cameras, export, settings, units=units, threads=threads)
+    if not console.is_terminal:
+        yield from outcomes
+        return
+    columns = (
+        TextColumn("Rendering"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    start, pixels = time.perf_counter(), 0
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(cameras), rate="")
+        for outcome in outcomes:
+            if outcome.record is not None:
+                pixels += outcome.record["width"] * outcome.record["height"]
+            progress.update(
+                task, advance=1, rate=f"{pixels / 1e6 / (time.perf_counter() - start):.0f} megapixels/s"
+            )
+            yield outcome
+
+
+@contextmanager
+def _ended_at_once(console: Console) -> Iterator[None]:
+    """Let Ctrl-C end the process without waiting for images that are in work: what is in its place is whole anyway."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def leave(*_: object) -> None:
+        show_cursor = "\r\x1b[K\x1b[?25h" if console.is_terminal else ""
+        message = "Interrupted; what is finished is whole, and --resume goes on with the rest.\n"
+        os.write(sys.stderr.fileno(), (show_cursor + message).encode())  # a print may be under way already
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _summary(job: Job, settings: Settings, results: Sequence[Outcome], n_kept: int, seconds: float) -> None:
+    done = [outcome for outcome in results if outcome.record is not None]
+    blank = [o.camera.label for o in done if o.record is not None and not o.record["coverage"]]
+    failed = [outcome.camera.label for outcome in results if outcome.record is None]
+    kept = f", {n_kept} of them before" if n_kept else ""
+    click.echo(
+        f"{len(done)} of {len(results) + len(job.skipped)} cameras rendered to {job.folder} in {seconds:.1f} s{kept}."
+    )
+    for what, names in (
+        ("skipped", [f"{camera.label} ({why})" for camera, why in job.skipped]),
+        ("failed", failed),
+        ("see nothing of the mesh", blank),
+    ):
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
+    click.echo(_unit(job.chunk, settings))
+    if done and len(blank) == len(done):
+        click.echo(
+            "Warning: no camera sees the mesh; was it exported in the chunk's own (local) coordinates?",
+            err=True,
+        )
+
+
+def _unit(chunk: Chunk, settings: Settings) -> str:
+    steps = "" if settings.steps_per_unit is None else f", in steps of 1/{settings.steps_per_unit:.9g}"
+    if settings.unit == "world":
+        return f"Depths are in the world's units (metres where the chunk is georeferenced){steps}."
+    if chunk.scale is None:
+        return (
+            f"Depths are in chunk units{steps}; the chunk has no transform that would say how long they are."
+        )
+    return f"Depths are in chunk units{steps}; metres = depth * {chunk.scale:.9g}, the chunk's scale."
