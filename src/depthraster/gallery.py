@@ -118,7 +118,8 @@ def _page(folder: Path, content: dict[str, Any]) -> Iterator[str]:
     yield "</main>\n"
     for what in ("failed", "skipped"):
         if content.get(what):
-            yield f"<details><summary>{len(content[what])} cameras {what}</summary>\n<ul>\n"
+            n = len(content[what])
+            yield f"<details><summary>{n} camera{'s' if n != 1 else ''} {what}</summary>\n<ul>\n"
             for item in content[what]:
                 yield f"<li><bdi>{html.escape(item['label'])}</bdi>: {html.escape(item['reason'])}</li>\n"
             yield "</ul></details>\n"
@@ -137,11 +138,11 @@ def _figure(folder: Path, record: dict[str, Any]) -> str:
     else:
         near, far = record["colours"]
         scale = f'<p class="scale">{near:.4g} <i class="bar"></i> {far:.4g}</p>'
-        extent = f" · {record['min']:.6g} to {record['max']:.6g}"
+        extent = f"<p>{record['min']:.6g} to {record['max']:.6g}</p>\n"
     return (
         f'<figure data-label="{label}"><img loading="lazy" decoding="async" width="{width}" height="{height}" '
         f'alt="Depth of {label}" src="data:image/webp;base64,{picture}">\n<figcaption><b><bdi>{label}</bdi></b>\n{scale}\n'
-        f"<p>{100 * record['coverage']:.1f} % covered{extent}</p>\n"
+        f"{extent}<p>{100 * record['coverage']:.1f} % covered</p>\n"
         f"<p>{record['width']} × {record['height']} · {links}</p></figcaption></figure>\n"
     )
 
