@@ -134,7 +134,7 @@ class _FrameTiles:
         grid = self._grid
         where = _FARTHEST, *place[1:], work.blocks, work.refs
         if fill_rays(self._nodes, grid.exact, grid.spacing, *where, work.filling):
-            iterate_rays(grid.exact, grid.spacing, self._lens, *where)
+            iterate_rays(grid.exact, grid.spacing, self._lens, *where, work.filling)
         return bool(bound_rays(work.refs, work.bounds))
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
@@ -169,7 +169,9 @@ class _TurnedTiles:
         nothing = np.float32(-np.inf) if self.parallel else _FARTHEST
         where = place.n_rows, place.n_cols, work.blocks, work.refs
         if fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where, work.filling):
-            iterate_directions(tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where)
+            iterate_directions(
+                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where, work.filling
+            )
         if not bound_rays(work.refs, work.bounds):
             return False
         work.inverse = tile.inverse
