@@ -2,9 +2,12 @@
 
 Beyond 1e-3 px of every face edge the two must agree on coverage and on the face. Within it the renderer may
 choose either side of the edge, but what it chooses must be a face within 1e-3 px of the ray, drawn at its own
-place, and it may choose nothing only where a surface ends. The same holds for every lens model; as Z passes through
-0 beside a wide camera, what it may be off by is measured by the distance there. The tolerances are the design's; to
-add a layer, add its rule to ``check_agreement``.
+place, and it may choose nothing only where a surface ends. The same holds for every lens model, with two remarks. As Z
+passes through 0 beside a wide camera, what it may be off by is measured by the distance there. And float32 keeps
+1e-6 pixel of a pixel's place, no matter how few pixels a radian has or how near the camera's plane is to a parallel
+ray's end: a millionth is meant of the distance or, where that is more, of its change to the next pixel (at 89.5
+degrees: in images of less than 115 pixels a radian). The tolerances are the design's; to add a layer, add its rule
+to ``check_agreement``.
 """
 
 from __future__ import annotations
@@ -104,11 +107,11 @@ def check_agreement(
     frame, parallel = calibration.type == "frame", calibration.type == "orthographic"
     ray_length = 1.0 if parallel else np.linalg.norm(answer.rays[i], axis=1)
     z = 1.0 if parallel else answer.rays[i, 2] / ray_length
-    allowed = DEPTH * (z if frame else 1.0) * own.distance
+    allowed = DEPTH * (own.distance if frame else np.maximum(own.distance, own.change))
 
     steep = own.cosine < GRAZING
-    none_of((np.abs(length[i] - own.distance) > DEPTH * own.distance) & ~steep, "range differs")
-    none_of((np.abs(depth[i] - own.depth) > allowed) & ~steep, "depth differs")
+    none_of((np.abs(length[i] - own.distance) > allowed) & ~steep, "range differs")
+    none_of((np.abs(depth[i] - own.depth) > allowed * (z if frame else 1.0)) & ~steep, "depth differs")
     along = depth[i] * ray_length if frame else length[i]  # see `reference.Claim`
     none_of(
         (along < own.nearest * (1 - DEPTH)) | (along > own.farthest * (1 + DEPTH)), "depth leaves the face"

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 import cameras
 import comparing
-import depthraster as dr
 import meshes
-import reference
 
 LENSES = sorted(cameras.OTHER_LENSES)
 SEEDS = st.integers(0, 2**32 - 1)
