@@ -28,8 +28,8 @@ import numpy as np
 
 from reference_lens import Lens, image_plane, near_domain_border, pixel_centres
 
-__all__ = ["MARGIN", "Answer", "Claim", "Lens", "near_domain_border", "pixel_centres", "to_camera", "trace",
-           "trace_faces"]  # fmt: skip
+__all__ = ["MARGIN", "Answer", "Claim", "Lens", "image_plane", "near_domain_border", "pixel_centres", "to_camera",
+           "trace", "trace_faces"]  # fmt: skip
 
 MARGIN = 2.0
 """Distances to edges are exact up to this many pixels of the undistorted plane; farther may be inf."""
