@@ -154,18 +154,18 @@ class Calibration:
         Notes of `Calibration`) ends at theta = pi in any case.
         """
         end = _LENSES[self.type].plane
-        # d (r R) / dr as a polynomial in r², highest power first; leading zeros and negligible terms are
-        # numpy's.
+        # d (r R) / dr as a polynomial in r², highest power first. Its roots are sought as those of the polynomial in 1/r²,
+        # which begins with 1: coefficients next to nothing then send roots to 0 instead of overflowing.
         polynomial = [9.0 * self.k4, 7.0 * self.k3, 5.0 * self.k2, 3.0 * self.k1, 1.0]
-        roots = np.roots(polynomial)
-        squares = [
+        roots = np.roots(polynomial[::-1])
+        inverses = [
             float(root.real)
             for root in roots
-            if root.real > 0.0 and abs(root.imag) <= 1e-7 * abs(root)
+            if root.real > 1e-30 and abs(root.imag) <= 1e-7 * abs(root)
         ]  # fmt: skip
-        if not squares:
+        if not inverses:
             return end
-        square = min(squares)
+        square = 1.0 / max(inverses)
         for _ in range(3):  # polish; numpy's roots lose digits when the coefficients differ much
             slope = float(np.polyval(np.polyder(polynomial), square))
             if slope < 0.0:
