@@ -30,6 +30,8 @@ class PrunedTree:
         Elements with these tags are kept, and the root whatever its tag; the others are left out with their content.
     source : str
         What messages begin with.
+    program : str
+        Whose files are read, for messages.
 
     Attributes
     ----------
@@ -37,8 +39,9 @@ class PrunedTree:
         The outermost element, when it has ended.
     """
 
-    def __init__(self, tags: Container[str], source: str) -> None:
+    def __init__(self, tags: Container[str], source: str, program: str = "Metashape") -> None:
         self.source = source
+        self.program = program
         self.root: Element | None = None
         self._tags = tags
         self._open: list[Element] = []
@@ -73,8 +76,8 @@ class PrunedTree:
         self._n_text += len(text)
         if self._n_text > _MAX_TEXT:
             raise FormatError(
-                f"{self.source}: there are more than {_MAX_TEXT} characters in one <{self._open[-1].tag}>, which Metashape "
-                "does not write; a file as it writes it is needed: export or copy it again"
+                f"{self.source}: there are more than {_MAX_TEXT} characters in one <{self._open[-1].tag}>, which "
+                f"{self.program} does not write; a file as it writes it is needed: export or copy it again"
             )
 
     def end(self, tag: str) -> None:
@@ -97,8 +100,8 @@ class PrunedTree:
         self._n_elements += 1
         if self._n_elements > _MAX_ELEMENTS:
             raise FormatError(
-                f"{self.source}: there are more than {_MAX_ELEMENTS} elements such as <{tag}>, which Metashape does not "
-                "write; a file as it writes it is needed: export or copy it again"
+                f"{self.source}: there are more than {_MAX_ELEMENTS} elements such as <{tag}>, which {self.program} does "
+                "not write; a file as it writes it is needed: export or copy it again"
             )
 
     def close(self) -> None:
@@ -136,7 +139,7 @@ def read_tree(file: IO[bytes], tree: PrunedTree, again: str) -> Element:
         raise
     except DefusedXmlException:
         raise FormatError(
-            f"{tree.source}: there is a document type or an entity, which Metashape does not write and which can be "
+            f"{tree.source}: there is a document type or an entity, which {tree.program} does not write and which can be "
             f"hostile; a file as it writes it is needed: {again}"
         ) from None
     except (ParseError, ValueError, LookupError) as error:
