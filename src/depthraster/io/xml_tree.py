@@ -17,6 +17,7 @@ from depthraster.errors import FormatError
 __all__ = ["PrunedTree", "read_tree"]
 
 _MAX_ELEMENTS = 1_000_000
+_MAX_DEPTH = 100_000  # elements within each other; the parser keeps track of them
 _MAX_TEXT = 1 << 20  # characters of one element; a coordinate system takes some thousand
 _BLOCK = 1 << 16
 
@@ -59,6 +60,11 @@ class PrunedTree:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take a start tag from the parser."""
+        if len(self._open) + self._skipped >= _MAX_DEPTH:
+            raise FormatError(
+                f"{self.source}: elements are within each other more than {_MAX_DEPTH} deep, which {self.program} does not "
+                "write; a file as it writes it is needed: export or copy it again"
+            )
         if self._skipped or (self._open and tag not in self._tags):
             self._skipped += 1
             return
