@@ -39,9 +39,9 @@ def times_of(folder: Path) -> dict[str, int]:
 
 def fail_after(monkeypatch, n: int) -> None:
     """Have rendering interrupted after n images."""
-    import depthraster.survey
+    import depthraster.views
 
-    real, calls = depthraster.survey.render, []
+    real, calls = depthraster.views.render, []
 
     def limited(*args, **options):
         calls.append(0)
@@ -49,7 +49,7 @@ def fail_after(monkeypatch, n: int) -> None:
             raise KeyboardInterrupt
         return real(*args, **options)
 
-    monkeypatch.setattr(depthraster.survey, "render", limited)
+    monkeypatch.setattr(depthraster.views, "render", limited)
 
 
 def test_a_second_run_completes_the_first(survey, undisturbed, tmp_path, monkeypatch):
