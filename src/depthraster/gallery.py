@@ -48,7 +48,7 @@ def thumbnail(
         The depths at the near and the far end of the colours, which change with the logarithm between them (evenly where
         there are depths of 0 and less); what is nearer or farther has the colours of the ends. None where nothing is seen.
     """
-    from PIL import Image
+    from PIL import Image, WebPImagePlugin  # noqa: F401  # named, or saving would import every format that there is
 
     # Every n-th pixel, about two for one of the picture: depths are never averaged, only the colours made of them are.
     width = min(_WIDTH, depth.shape[1])
