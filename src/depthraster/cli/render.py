@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from rich.console import Console
 
 from depthraster.cli.common import PATH, chunk_option, debug_option, threads_option, told
 from depthraster.cli.job import Job, run
+from depthraster.cli.progress import status
 from depthraster.layers import LAYERS
 from depthraster.survey import FORMATS, Settings
 
@@ -163,7 +163,7 @@ def render(
     if resume and overwrite:
         raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
-        with Console(stderr=True).status("Reading the cameras"):
+        with status("Reading the cameras"):
             from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
