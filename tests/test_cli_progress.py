@@ -1,4 +1,4 @@
-"""What people see while the command works: a bar on a terminal, lines in a log; and that loading beforehand leaves no trace."""
+"""What people see while the command works: a bar on a terminal, lines in a log; and what loads meanwhile leaves no trace."""
 
 from __future__ import annotations
 
