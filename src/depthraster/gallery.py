@@ -26,6 +26,7 @@ _WIDTH = 320  # of a thumbnail, pixels
 _SHARE = (0.01, 0.99)  # of the depths seen, at the ends of the colour scale
 _EMPTY = (0.13, 0.145, 0.18)  # where no face is seen
 _STOPS = 16  # of the colour scale on the page
+_KINDS = {"z": "depth", "range": "range"}  # what a record says, in words
 
 
 def thumbnail(
@@ -97,7 +98,7 @@ def _page(folder: Path, content: dict[str, Any]) -> Iterator[str]:
     facts = [
         f"{len(images)} image{'s' if len(images) != 1 else ''}",
         f"{content['mesh']['n_faces']:,} faces",
-        f"{'range' if settings['depth'] == 'range' else 'depth'} in {unit}",
+        f"{' and '.join(dict.fromkeys(_KINDS[record['kind']] for record in images)) or 'depth'} in {unit}",
         f"layers: {', '.join(settings['layers'])}",
         settings["format"],
         f"depthraster {content['version']}",
@@ -138,7 +139,7 @@ def _figure(folder: Path, record: dict[str, Any]) -> str:
     else:
         near, far = record["colours"]
         scale = f'<p class="scale">{near:.4g} <i class="bar"></i> {far:.4g}</p>'
-        extent = f"<p>{record['min']:.6g} to {record['max']:.6g}</p>\n"
+        extent = f"<p>{_KINDS[record['kind']]} {record['min']:.6g} to {record['max']:.6g}</p>\n"
     return (
         f'<figure data-label="{label}"><img loading="lazy" decoding="async" width="{width}" height="{height}" '
         f'alt="Depth of {label}" src="data:image/webp;base64,{picture}">\n<figcaption><b><bdi>{label}</bdi></b>\n{scale}\n'
