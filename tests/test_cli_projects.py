@@ -111,6 +111,9 @@ def test_cameras_from_a_file_by_pattern_and_switched_off(tmp_path):
     names.write_text("\n")
     result = run("render", project, mesh, "-o", tmp_path / "none", "--cameras-from", names)
     assert result.exit_code == 1 and "names.txt" in result.stderr
+    names.write_bytes(bytes(range(256)))
+    result = run("render", project, mesh, "-o", tmp_path / "none", "--cameras-from", names)
+    assert result.exit_code == 1 and "names.txt: not read as text" in result.stderr
     result = run("render", project, mesh, "-o", tmp_path / "none", "--camera", "c*")
     assert result.exit_code == 1 and "'c*'" in result.stderr
 

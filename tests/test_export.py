@@ -135,6 +135,9 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(survey):
         ("--steps", "10"): "png16",
         ("--scale", "0"): "scale",
         ("--scale", "nan"): "scale",
+        ("--scale", "1e-300"): "scale",
+        ("--background", "1e39"): "float32 cannot hold",
+        ("--format", "png16", "--steps", "1e308"): "up to 1e+12",
     }.items():
         result = run("render", cameras, mesh, "-o", out, *options)
         assert result.exit_code == 1 and words in result.stderr, (options, result.output)

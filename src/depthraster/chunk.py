@@ -373,7 +373,7 @@ class Chunk:
         Parameters
         ----------
         model : int or str, optional
-            The id or the label of one of `models`; the active one by default.
+            The id or the label of one of `models`; the active one by default. A text that is no label may be an id.
 
         Returns
         -------

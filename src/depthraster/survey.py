@@ -44,6 +44,8 @@ FORMATS = {"tiff": ".tif", "exr": ".exr", "npy": ".npy", "npz": ".npz", "pfm": "
 _NOT_IN = {"exr": ("face_index",), "pfm": ("face_index",), "png16": ("face_index", "alpha")}
 _LENGTHS = ("depth", "range")  # layers in units of length
 _MOST_STEPS = 65535
+_SCALES = 1e-4, 100.0  # of images: what lies beyond is a mistake
+_MOST_STEPS_PER_UNIT = 1e12  # the same
 # Bytes of images that may wait for being written, where that leaves one per writer.
 _WAITING_BYTES = 2 << 30
 _ROWS = 64  # rows looked at together
@@ -100,16 +102,25 @@ class Settings:
                 f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; tiff, npy or npz is "
                 "needed: choose one of them"
             )
-        if not 0.0 < self.scale <= 100.0:
-            raise ValueError(f"the scale is {self.scale}; more than 0, up to 100, is needed: pass e.g. 0.25")
+        least, most = _SCALES
+        if not least <= self.scale <= most:
+            raise ValueError(f"the scale is {self.scale}; {least:g} to {most:g} is needed: pass e.g. 0.25")
+        if abs(self.background) > float(np.finfo(np.float32).max) and not math.isinf(self.background):
+            raise ValueError(
+                f"the background is {self.background:g}, which float32 cannot hold; a smaller number is needed: pass e.g. "
+                "-1, or nan"
+            )
         if self.format == "png16":
             if self.background != 0.0:
                 raise ValueError(
                     f"the background is {self.background} and the format png16, which has no number but 0 for it; another "
                     "format is needed: choose tiff"
                 )
-            if self.steps_per_unit is not None and not 0.0 < self.steps_per_unit < math.inf:
-                raise ValueError(f"steps per unit are {self.steps_per_unit}; a positive number is needed")
+            if self.steps_per_unit is not None and not 0.0 < self.steps_per_unit <= _MOST_STEPS_PER_UNIT:
+                raise ValueError(
+                    f"steps per unit are {self.steps_per_unit:g}; a positive number up to {_MOST_STEPS_PER_UNIT:g} is "
+                    "needed: pass e.g. 1000"
+                )
         elif self.steps_per_unit is not None:
             raise ValueError(
                 "steps per unit are given, and only png16 has steps; leave them out, or choose it"

@@ -178,7 +178,7 @@ def render(
 
         def read_mesh() -> Mesh:
             if mesh is None:
-                return chunk.load_mesh(int(model) if model is not None and model.isdecimal() else model)
+                return chunk.load_mesh(model)
             if mesh_crs is None:
                 return load_mesh(mesh)
             return cast("Mesh", chunk.from_world(load_mesh(mesh), mesh_crs, mesh_offset or (0.0, 0.0, 0.0)))
@@ -195,7 +195,12 @@ def _lines(file: Any) -> list[str]:
     """Return the lines of a text file that name something."""
     if file is None:
         return []
-    lines = [line.strip() for line in file]
+    try:
+        lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file.name}: not read as text ({error}); a text file in UTF-8 is needed: save it as that, a label a line"
+        ) from None
     named = [line for line in lines if line]
     if not named:
         raise ValueError(
