@@ -25,12 +25,13 @@ LAYERS = [
     ("scene",),
     ("chunk",),
     ("calibration",),
-    ("kernels", "transforms", "crs"),
+    ("kernels", "transforms", "crs", "world"),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
-# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh.
-ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io")}
+# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh, and so
+# does what takes a mesh to the world.
+ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("world", "io")}
 
 HEAVY = (
     "trimesh",

@@ -32,6 +32,11 @@ __all__ = ["render"]
 )
 @chunk_option
 @click.option(
+    "--component",
+    metavar="NAME",
+    help="The cameras of another component: its label or id.  [default: the active one]",
+)
+@click.option(
     "--camera",
     "patterns",
     metavar="PATTERN",
@@ -119,6 +124,7 @@ def render(
     mesh: Path | None,
     folder: Path,
     chunk_name: str | None,
+    component: str | None,
     patterns: tuple[str, ...],
     pattern_file: Any,
     disabled: bool,
@@ -173,6 +179,8 @@ def render(
                 depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
             )  # fmt: skip
             chunk = load_chunk(project, chunk_name)
+            if component is not None:
+                chunk = chunk.with_component(component)
             named = [*patterns, *_lines(pattern_file)]
             cameras = plan(chunk, named, disabled=disabled)
 
