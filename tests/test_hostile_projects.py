@@ -439,3 +439,29 @@ def test_200_000_cameras_of_the_shortest_kind_are_read_in_256_mebibytes(tmp_path
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert run.stdout.strip() == "200000", run.stderr[-500:]
+
+
+@pytest.mark.skipif(
+    not os.environ.get("DEPTHRASTER_THOROUGH"), reason="takes a minute; DEPTHRASTER_THOROUGH=1 runs it"
+)
+def test_a_million_cameras_are_planned_and_some_rendered_in_two_gigabytes(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("memory is limited by Linux' means")
+    path, mesh = tmp_path / "cameras.xml", tmp_path / "mesh.ply"
+    mesh.write_bytes(ply())
+    with path.open("w") as file:
+        file.write(f"<document><chunk><sensors>{SENSOR}</sensors><cameras>")
+        place = "<transform>1 0 0 1 0 -1 0 2 0 0 -1 3 0 0 0 1</transform>"
+        file.writelines(
+            f'<camera id="{k}" sensor_id="0" label="{k}">{place}</camera>' for k in range(1_000_000)
+        )
+        file.write("</cameras></chunk></document>")
+    code = (
+        "import resource, sys; from depthraster.cli import main\n"
+        "def size(): return int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size() + (1 << 31),) * 2)\n"
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "render", path, mesh, "-o", tmp_path / "out", "--camera", "99999?"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert "10 of 10 cameras rendered" in run.stdout, run.stderr[-500:]
