@@ -285,3 +285,45 @@ def test_info_on_real_files(real_data, name, cameras, aligned, sensors):
     (path,) = real_data.glob(name)
     (chunk,) = json.loads(run("info", path, "--json").stdout)["chunks"]
     assert (chunk["n_cameras"], chunk["n_aligned"], len(chunk["sensors"])) == (cameras, aligned, sensors)
+
+
+def test_a_rig_a_multispectral_layer_and_a_photos_own_lens_in_one_run(tmp_path):
+    """What a chunk says about its cameras reaches the images: places from masters, sizes and lenses of sensors."""
+    slave = SENSOR.replace('id="0"', 'id="1" master_id="0"').replace(
+        "</sensor>", "<location>0.5 0 0</location></sensor>"
+    )
+    layer = SENSOR.replace('id="0"', 'id="2" master_id="0"').replace(
+        'width="80" height="60"', 'width="40" height="30"'
+    )
+    layer = layer.replace("<f>70</f>", "<f>33</f>").replace(
+        "<calibration", '<property name="layer_index" value="1"/><rotation/><location/><calibration'
+    )
+    own = CAMERA.replace('id="0"', 'id="3"', 1).replace('label="a"', 'label="own"')
+    own = own.replace("</camera>", "<calibration><f>90</f><k1>0.05</k1></calibration></camera>")
+    cameras = (
+        '<camera id="1" sensor_id="1" master_id="0" label="rig"/>'
+        f'{CAMERA}<camera id="2" sensor_id="2" master_id="0" label="nir"/>{own}'
+    )
+    project = with_model(tmp_path)
+    text = chunk_xml(sensors=SENSOR + slave + layer, cameras=cameras).replace(
+        "</chunk>", '<models active_id="0"/></chunk>'
+    )
+    write_zip(tmp_path / "survey.files/0/chunk.zip", {"doc.xml": text})
+    result = run("render", project, "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "4 of 4 cameras" in result.stdout, result.output
+    place = dr.load_chunk(project).cameras[1].transform
+    beside = place @ np.array([[1, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    lens = dr.Calibration(80, 60, 70, cx=1.5, k1=-0.1)
+    for name, transform, calibration in (
+        ("a", place, lens),
+        ("rig", beside, lens),
+        ("nir", place, dr.Calibration(40, 30, 33, cx=1.5, k1=-0.1)),
+        ("own", place, dr.Calibration(80, 60, 90, k1=0.05)),
+    ):
+        image = tifffile.imread(tmp_path / "out" / f"{name}.tif")
+        expected = dr.render_depth((VERTICES, FACES), transform, calibration)[..., 0]
+        assert np.array_equal(image, expected) and (image > 0).any(), name
+    records = json.loads((tmp_path / "out" / "manifest.json").read_text())["images"]
+    assert [(r["label"], r["width"], r["calibration"]["f"]) for r in records] == [
+        ("rig", 80, 70), ("a", 80, 70), ("nir", 40, 33), ("own", 80, 90),
+    ]  # fmt: skip
