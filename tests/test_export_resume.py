@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import depthraster as dr
+from depthraster.manifest import Export
 from exports import COMMAND, content, manifest, run, write_survey
 
 LABELS = [f"IMG_{k}" for k in range(6)]
@@ -159,6 +161,21 @@ def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(survey, tmp_pa
     result = run("render", *survey, "-o", tmp_path / "out", "--overwrite")
     assert result.exit_code == 1 and "link" in result.stderr
     assert (tmp_path / "precious" / "file").read_text() == "x"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are locked the Unix way")
+def test_two_runs_do_not_share_a_folder(survey, undisturbed, tmp_path):
+    out = tmp_path / "out"
+    assert run("render", *survey, "-o", out, "--camera", "IMG_0").exit_code == 0
+    before = content(out)
+    first = Export(out, json.loads((out / "manifest.json").read_text()), resume=True)
+    for option in ("--resume", "--overwrite"):
+        result = run("render", *survey, "-o", out, option)
+        assert result.exit_code == 1 and "another run is writing there" in result.stderr
+    first.close()
+    assert {name: data for name, data in content(out).items() if not name.startswith(".unf")} == before
+    assert run("render", *survey, "-o", out, "--resume").exit_code == 0
+    assert content(out) == undisturbed
 
 
 # In processes of their own
