@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -161,6 +163,31 @@ def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(survey, tmp_pa
     result = run("render", *survey, "-o", tmp_path / "out", "--overwrite")
     assert result.exit_code == 1 and "link" in result.stderr
     assert (tmp_path / "precious" / "file").read_text() == "x"
+
+
+def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(survey, undisturbed, tmp_path, monkeypatch):
+    import depthraster.survey
+
+    real = depthraster.survey.save_image
+
+    def save(path, **options):
+        if path.name == "IMG_2.tif":
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, **options)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(depthraster.survey, "save_image", save)
+        result = run("render", *survey, "-o", out, "--threads", 1)
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        rf"Error: {out}: No space left .*: make room, and go on with --resume\n", result.stderr
+    )
+    made = {path.name for path in out.glob("*.tif")}
+    assert {"IMG_0.tif", "IMG_1.tif"} <= made and "IMG_2.tif" not in made
+    result = run("render", *survey, "-o", out, "--resume")
+    assert f"{len(made)} of them before" in result.stdout and content(out) == undisturbed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are locked the Unix way")

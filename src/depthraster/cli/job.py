@@ -6,13 +6,14 @@ summary.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "make_folder", "run"]
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # the others would fail for it, too
 _NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
 
 
@@ -100,12 +102,13 @@ def _export(
         missing = [(camera, name) for camera, name in job.chosen if name not in kept]
         scene = _prepared(mesh, threads) if missing else None
         made, begun = {}, time.perf_counter()
-        for outcome in _rendered(missing, scene, export, settings, units, threads):
-            made[id(outcome.camera)] = outcome
-            if outcome.error is not None:
-                if debug:
-                    raise outcome.error
-                say(shown(f"Error: {outcome.camera.label}: {sentence(outcome.error)}"))
+        with closing(_rendered(missing, scene, export, settings, units, threads)) as outcomes:
+            for outcome in outcomes:
+                made[id(outcome.camera)] = outcome
+                if outcome.error is not None:
+                    if debug:
+                        raise outcome.error
+                    _tell_error(outcome.camera, outcome.error, job.folder)
         results = [
             made.get(id(camera)) or Outcome(camera, export.records[name]) for camera, name in job.chosen
         ]
@@ -186,7 +189,7 @@ def _rendered(
     settings: Settings,
     units: float,
     threads: int | None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Render, showing that it goes on; nothing at all where there are no cameras."""
     if scene is None:
         return
@@ -194,6 +197,14 @@ def _rendered(
 
     outcomes = render_cameras(scene, cameras, export, settings, units=units, threads=threads)
     yield from counted(outcomes, len(cameras), _megapixels)
+
+
+def _tell_error(camera: Camera, error: Exception, folder: Path) -> None:
+    """Tell why a camera could not be rendered or written; raise OSError where the next ones could not either."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        more = "; what is finished is whole: make room, and go on with --resume"
+        raise OSError(error.errno, f"{error.strerror}{more}", str(folder)) from error
+    say(shown(f"Error: {camera.label}: {sentence(error)}"))
 
 
 def _megapixels(outcome: Outcome) -> float:
