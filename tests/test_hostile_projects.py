@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 import zipfile
@@ -325,6 +326,21 @@ def test_a_flood_of_text_is_refused(tmp_path):
     text = "1 " * 5 * MIB
     path.write_text(f"<document><chunk><reference>{text}</reference></chunk></document>")
     assert peak(lambda: refused(path, "more than 1048576 characters in one <reference>")) < 8 * MIB
+
+
+@pytest.mark.parametrize("begin", ["<chunk label='", "<!-- ", "<?x ", "<chunk "])
+def test_a_tag_or_a_comment_without_end_is_refused(tmp_path, begin):
+    """The parser would keep it in memory and look through it again and again."""
+    path = tmp_path / "cameras.xml"
+    with path.open("w") as file:
+        file.write(f"<document>{begin}")
+        for _ in range(100):
+            file.write("x" * MIB)
+    start = time.process_time()
+    assert peak(lambda: refused(path, "a tag or a comment of more than 4194304 bytes")) < 16 * MIB
+    assert time.process_time() - start < 5
+    path.write_text(f"<document><!-- {'x' * 3 * MIB} --><chunk label='{'y' * MIB}'/></document>")
+    assert len(load_chunk(path).label) == MIB
 
 
 def masters(*pairs: tuple[int, int | None]) -> str:
