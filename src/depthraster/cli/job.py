@@ -221,10 +221,12 @@ def _ended_at_once() -> Iterator[None]:
         yield
         return
 
+    clean_up = SHOW_CURSOR if on_terminal() else ""  # asked now: a bar puts something else in stderr's place
+
     def leave(*_: object) -> None:
         message = "Interrupted; what is finished is whole, and --resume goes on with the rest.\n"
         # Not by print, of which one may be under way already.
-        os.write(sys.stderr.fileno(), ((SHOW_CURSOR if on_terminal() else "") + message).encode())
+        os.write(sys.stderr.fileno(), (clean_up + message).encode())
         os._exit(130)
 
     signal.signal(signal.SIGINT, leave)
