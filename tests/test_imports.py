@@ -21,7 +21,7 @@ LAYERS = [
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "selection", "views"),
     ("render",),
-    ("io", "layers"),
+    ("io", "layers", "pipeline"),
     ("scene",),
     ("chunk",),
     ("calibration",),
@@ -29,9 +29,9 @@ LAYERS = [
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
-# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh, and so
-# does what takes a mesh to the world.
-ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("world", "io")}
+# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh, a
+# calibration is read and written, what takes a mesh to the world reads it.
+ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("calibration", "io"), ("world", "io")}
 
 HEAVY = (
     "trimesh",
@@ -44,6 +44,8 @@ HEAVY = (
     "scipy",
     "matplotlib",
     "pyproj",
+    "yaml",
+    "cv2",
 )
 
 
@@ -130,6 +132,7 @@ def test_public_names_exist():
         "render_views",
         "load_mesh",
         "load_chunk",
+        "load_calibrations",
         "FormatError",
         "Layers",
     ):
