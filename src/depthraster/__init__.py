@@ -10,6 +10,7 @@ from depthraster.layers import Layers
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.transforms import look_at, nadir
+from depthraster.views import RenderedView, render_views
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -24,6 +25,7 @@ __all__ = [
     "Chunk",
     "FormatError",
     "Layers",
+    "RenderedView",
     "Scene",
     "load_calibrations",
     "load_chunk",
@@ -32,6 +34,7 @@ __all__ = [
     "nadir",
     "render",
     "render_depth",
+    "render_views",
     "save_chunk",
 ]
 

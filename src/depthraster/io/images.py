@@ -16,6 +16,7 @@ import numpy.typing as npt
 from depthraster.errors import FormatError
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import FORMATS
+from depthraster.scene import thread_count
 
 __all__ = ["load_image", "save_image", "save_preview"]
 
@@ -27,7 +28,7 @@ _SAMPLE = 500_000
 _ROWS = 32
 
 
-def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
+def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, threads: int | None = None) -> None:
     """Write an image losslessly; the suffix of the file chooses the format.
 
     ==================  =================================================================================================
@@ -45,6 +46,9 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
         The file. Replaced if it exists, written whole or not at all.
     image : (H, W) or (H, W, C) array
         Any unit. What takes float32 also takes other floating point, and rounds float64.
+    threads : int, optional
+        Threads that compress a TIFF, all processors by default; the other formats take one. The file is the same for any
+        number.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
             array = array[..., 0]  # these formats do not tell one channel from none
         if array.dtype.kind == "f":
             array = array.astype(np.float32, copy=False)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.dtype.name not in form.dtypes.split():
             raise TypeError(
                 f"the image's pixels are {array.dtype}; a {suffix} takes {form.takes}: convert them, or write to .npy, "
@@ -85,7 +91,7 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
                 "to .npy, which keeps any number"
             )
     with written_whole(path) as temporary:
-        form.write(temporary, np.ascontiguousarray(array))
+        form.write(temporary, array, thread_count(threads))
 
 
 def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
