@@ -56,6 +56,26 @@ def test_a_scaled_transform_is_used_as_given(chunk):
     np.testing.assert_allclose(metres[both], units[both] * SCALE, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["Fisheye", "EquisolidFisheye", "Spherical", "Cylindrical"])
+def test_wide_lenses_render_as_the_librarys(chunk, project, kind):
+    """Agisoft's script for panoramas makes them so: twice as wide as high, f = height / pi."""
+    calibration = Metashape.Calibration()
+    calibration.width, calibration.height, calibration.f = 200, 100, 100 / np.pi
+    calibration.type = getattr(Metashape.Sensor.Type, kind)
+    pose = Metashape.Matrix.Translation([1, 2, 9]) * Metashape.Matrix.Scale([1.0, -1.0, -1.0])
+    depth = np.asarray(chunk.model.renderDepth(pose, calibration))
+    expected = dr.render_depth(project.mesh, np.asarray(pose), calibration.as_value())
+    np.testing.assert_array_equal(depth, expected)
+    assert 0.1 < depth[..., 1].mean() < 1
+    if kind == "Spherical":  # the distance, all around
+        seen = depth[..., 1] > 0
+        assert depth[seen, 0].min() > 0
+        row, col = np.argwhere(seen)[len(depth) // 2]
+        ray = pose.mulp(calibration.unproject([col + 0.5, row + 0.5]))
+        point = chunk.model.pickPoint(pose.translation(), ray)
+        assert (point - pose.translation()).norm() == pytest.approx(depth[row, col, 0], rel=1e-6)
+
+
 def test_a_mask_says_where_the_mesh_is_seen(chunk):
     camera = chunk.cameras[3]
     mask = chunk.model.renderMask(camera.transform, camera.calibration)
