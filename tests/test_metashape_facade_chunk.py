@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -670,3 +672,42 @@ def test_constants_are_found_in_the_module_and_in_their_classes():
     }  # fmt: skip
     for name in Metashape.__all__:
         assert name in dir(Metashape) and getattr(Metashape, name) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Calibration",
+        "Camera",
+        "Chunk",
+        "ChunkTransform",
+        "CoordinateSystem",
+        "Document",
+        "Image",
+        "Region",
+        "Sensor",
+    ],
+)
+def test_every_name_that_is_offered_is_in_the_documents_table(name):
+    page = (Path(__file__).resolve().parent.parent / "docs" / "metashape.md").read_text(encoding="utf-8")
+    table = page[page.index("## What is the same") : page.index("## What we decided")]
+    row = next(line for line in table.splitlines() if line.startswith(f"| `{name}`"))
+    offered = {key for base in getattr(Metashape, name).__mro__ for key in vars(base) if key[0] != "_"}
+    # What it takes to be used by others, and what every value has.
+    offered -= {"as_value", "init", "copy", "chunk", "Reference", "save"}
+    # k1-k4 stands for four.
+    text = row.replace("k1–k4", "k1, k2, k3, k4").replace("p1–p4", "p1, p2, p3, p4")
+    missing = {key for key in offered if not re.search(rf"\b{key}\b", text)}
+    assert not missing
+    for word in re.findall(r"`(\w+)`", row.split(" | ", 1)[1]):
+        assert word in offered | {
+            "save",
+            "copy",
+            "RGB",
+            "U8",
+            "app",
+            "version",
+            "gpu_mask",
+            "cpu_enable",
+            "chunk",
+        }, word
