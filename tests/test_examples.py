@@ -55,7 +55,10 @@ end_header
 """
 
 
-@pytest.mark.parametrize("name", ["render_one_view.py", "synthetic_views.py", "fisheye.py", "panorama.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["render_one_view.py", "synthetic_views.py", "fisheye.py", "panorama.py", "calibration_from_opencv.py"],
+)
 def test_example_runs(name, capsys):
     runpy.run_path(str(ROOT / "examples" / name))
     assert "of the pixels see" in capsys.readouterr().out
