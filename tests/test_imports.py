@@ -20,7 +20,7 @@ LAYERS = [
     ("survey",),
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "selection", "views"),
-    ("render",),
+    ("render", "visibility"),
     ("io", "layers", "pipeline"),
     ("scene",),
     ("chunk",),
