@@ -13,6 +13,7 @@ from depthraster.transforms import look_at, nadir
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
+    from depthraster.comparison import Comparison, Tolerances, compare
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
     from depthraster.io.metashape_writer import save_chunk
@@ -21,9 +22,12 @@ __all__ = [
     "Calibration",
     "Camera",
     "Chunk",
+    "Comparison",
     "FormatError",
     "Layers",
     "Scene",
+    "Tolerances",
+    "compare",
     "load_chunk",
     "load_mesh",
     "look_at",
@@ -37,6 +41,9 @@ __all__ = [
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
+    "Comparison": "depthraster.comparison",
+    "Tolerances": "depthraster.comparison",
+    "compare": "depthraster.comparison",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
     "save_chunk": "depthraster.io.metashape_writer",
