@@ -108,15 +108,20 @@ def compare(
     """Compare two depth images, and name the mistakes that explain how they differ.
 
     OURS and THEIRS are images of one size: TIFF, EXR, NPY, NPZ, PFM or 16-bit PNG, depth or depth and alpha.
+    A folder alone is taken for recorded cases, each of which is rendered and compared with the image in it.
     Exit code 0: the same within the tolerances, 1: different, 2: trouble.
 
     \b
     Examples:
       depthraster compare depth/IMG_1.tif metashape/IMG_1.tif --picture difference.png
       depthraster compare depth/IMG_1.tif metashape/IMG_1.tif --cameras survey.psx --scale auto
+      depthraster compare recorded-cases --picture pictures
     """  # noqa: D301 (the \b keeps click from wrapping the example)
+    if ours is not None and theirs is None and ours.is_dir():
+        same = _cases(ours, picture, as_json, threads, debug)
+        sys.exit(0 if same else 1)
     if ours is None or theirs is None:
-        raise click.UsageError("Two images are needed: name OURS and THEIRS.")
+        raise click.UsageError("Two images are needed, or a folder with cases: name OURS and THEIRS.")
     if project is None and (mesh is not None or camera is not None or chunk_name is not None):
         raise click.UsageError(
             "--mesh, --camera and --chunk go with --cameras: name a project or cameras file."
@@ -151,6 +156,37 @@ def compare(
         _show(found, f"{ours}  against  {theirs}", picture, as_json)
     if not found.passed:
         sys.exit(1)
+
+
+def _cases(folder: Path, pictures: Path | None, as_json: bool, threads: int | None, debug: bool) -> bool:
+    """Compare every case in a folder with what it is rendered to; return whether all are the same."""
+    with told(debug, _BAD_INPUT):
+        from depthraster.comparison.cases import find_cases
+
+        reports, failed = [], 0
+        places = find_cases(folder)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+        for place in places:
+            case = place.load()
+            found = case.compare(threads=threads)
+            failed += not found.passed
+            if pictures is not None:
+                found.save_picture(pictures / f"{place.name.replace('/', '_')}.png", shown(place.name))
+            if as_json:
+                reports.append({"case": place.name, "made_by": case.made_by, **found.as_json()})
+            elif found.passed:
+                spread = found.differences.relative
+                most = f", differs by {spread.p999:.2g} of the depth in 999 of 1000 pixels" if spread else ""
+                click.echo(f"PASS  {shown(place.name)}{most}")
+            else:
+                click.echo(f"FAIL  {shown(place.name)}\n")
+                click.echo("\n".join(f"    {line}".rstrip() for line in str(found).splitlines()[1:]) + "\n")
+        if as_json:
+            click.echo(json.dumps({"passed": not failed, "cases": reports}, indent=1))
+        else:
+            click.echo(f"{len(places) - failed} of {len(places)} cases are the same.")
+    return failed == 0
 
 
 def _tolerances(limits: dict[str, float | None]) -> Tolerances:
