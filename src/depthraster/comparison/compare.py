@@ -68,7 +68,7 @@ def compare(
         A depth that means that nothing is seen. NaN and infinity always do, and 0 where there is no alpha channel and no
         other depth is given.
     depth, cull_faces
-        What the images should be, as for `render_depth`; for what is told from the mesh.
+        What both images should be, as for `render_depth`; it decides whose a mistake is.
     threads : int, optional
         Threads used, all processors by default.
 
@@ -120,7 +120,8 @@ def compare(
     before = after = None
     if failures and coverage.either:
         scaled = mine.depth if scale == 1.0 else (mine.depth * scale).astype(np.float32)
-        findings, before, after = name_mistakes(scaled, other.depth, samples, calibration, alignment)
+        asked = depth or ("range" if calibration is not None and calibration.type == "spherical" else "z")
+        findings, before, after = name_mistakes(scaled, other.depth, samples, calibration, alignment, asked)
         if scene is not None and calibration is not None and transform is not None:
             findings, after = _with_mesh(
                 findings, after, {"ours": mine.depth, "theirs": (other.depth / scale).astype(np.float32)},

@@ -80,6 +80,10 @@ def hold_against_mesh(
         best = min(by_side, key=lambda side: (by_side[side].loss, side != asked))
         if by_side[best].loss < _CLEAR * by_side[asked].loss:
             code, what, remedy = _SIDES[best]
+            others = [
+                _SIDES[side][1] for side, fit in by_side.items() if side != best and fit == by_side[best]
+            ]
+            what += f" (or {others[0]}: here they look the same)" if others else ""
             findings.append(
                 Finding(code, f"{name} shows {what}", remedy, name, {"shows": best, "asked": asked})
             )

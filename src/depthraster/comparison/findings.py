@@ -177,18 +177,19 @@ def changed_lens(
     return None if changed == lens else changed
 
 
-def kind_finding(kind: int, focal: float) -> Finding:
+def kind_finding(kind: int, focal: float, asked: str) -> Finding:
     """Return what it is called that theirs is the range where ours is Z (``kind`` 1), or the other way round (-1).
 
-    ``focal`` is what tells them apart where there is no calibration; NaN where there is one.
+    ``focal`` is what tells them apart where there is no calibration; NaN where there is one. ``asked`` is what both should
+    be, ``"z"`` or ``"range"``.
     """
-    whose, other = ("theirs", "ours") if kind > 0 else ("ours", "theirs")
+    with_range, with_z = ("theirs", "ours") if kind > 0 else ("ours", "theirs")
     about = "" if math.isnan(focal) else f", as a camera of f = {focal:.0f} px tells them apart"
     return Finding(
-        "range_for_z",
-        f"{whose} holds the range, the distance from the camera's centre, and {other} the depth Z{about}",
-        f"render with depth={'range' if kind > 0 else 'z'!r}, or divide the range by the length of (x, y, 1)",
-        whose,
+        "range_for_z" if asked == "z" else "z_for_range",
+        f"{with_range} holds the range, the distance from the camera's centre, and {with_z} the depth Z{about}",
+        f"render both with depth='z' or depth='range'; here {asked} was asked for",
+        with_range if asked == "z" else with_z,
         {} if math.isnan(focal) else {"f": focal},
     )
 

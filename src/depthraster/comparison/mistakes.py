@@ -80,14 +80,14 @@ class _Supposition:
         """Right and down."""
         return (0.0, 0.0) if self.alignment is None else (self.alignment.right, self.alignment.down)
 
-    def findings(self, calibration: Calibration | None) -> tuple[Finding, ...]:
-        """Return what is supposed to be wrong; ``calibration`` is the right one."""
+    def findings(self, calibration: Calibration | None, asked: str) -> tuple[Finding, ...]:
+        """Return what is supposed to be wrong; ``calibration`` is the right one, ``asked`` the right kind of depth."""
         found = list(self.lenses)
         if self.turned:
             what, remedy = TURNS[self.turned]
             found.append(Finding(self.turned, f"one of them {what}", remedy))
         if self.kind:
-            found.append(kind_finding(self.kind, self.focal))
+            found.append(kind_finding(self.kind, self.focal, asked))
         if self.alignment is not None:
             found.append(shift_finding(self.alignment, calibration))
         if self.scale != 1.0:
@@ -109,6 +109,7 @@ def name_mistakes(
     samples: Samples,
     calibration: Calibration | None,
     alignment: Alignment,
+    asked: str,
 ) -> tuple[tuple[Finding, ...], Fit, Fit]:
     """Say what explains how theirs differs from ours.
 
@@ -122,6 +123,8 @@ def name_mistakes(
         The lens that both should have been made with.
     alignment : Alignment
         Of ours and theirs as they are.
+    asked : {"z", "range"}
+        What both depths should be.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def name_mistakes(
             break
         best, fit = found, search.fit(found)
     best = search.without_needless(best)
-    return best.findings(calibration), before, search.fit(best)
+    return best.findings(calibration, asked), before, search.fit(best)
 
 
 def fit_of(
@@ -316,8 +319,15 @@ class _Search:
         yield supposed
         for what in ("scale", "offset"):
             fitted = self._fitted(supposed, what)
-            if fitted is not None:
+            if fitted is not None and self._matters(fitted):
                 yield fitted
+
+    def _matters(self, supposed: _Supposition) -> bool:
+        """Return whether a scale or an offset changes more than what predictions may be off by anyway."""
+        depth, allowance = self._samples.depth, self._samples.allowance
+        known = np.isfinite(depth) & np.isfinite(allowance)
+        change = np.abs(depth * (supposed.scale - 1.0)) + abs(supposed.offset)
+        return bool(np.median((change - allowance)[known]) > 0) if known.any() else True
 
     def _rescaled(self, supposed: _Supposition) -> _Supposition:
         """Return a supposition with the scale or offset that it has fitted anew, since something else has changed."""
