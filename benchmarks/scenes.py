@@ -216,6 +216,35 @@ def sheet_view(leg: float, width: int = 1920, height: int = 1080, seed: int = 1)
     )
 
 
+def cave(n_faces: int, radius: float = 10.0, seed: int = 1) -> tuple[Array, npt.NDArray[np.int32]]:
+    """Return a closed, bumpy mesh around the origin whose faces are turned inwards: it fills the view of any lens.
+
+    The six sides of a cube, each a grid of cells, blown up to a ball of about ``radius`` metres with smooth bumps and a
+    fifth of a cell of noise; vertices of the cube's edges are shared, so that nothing is open. 12 n² faces.
+    """
+    n = max(2, round(np.sqrt(n_faces / 12.0)))
+    i, j = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+    cell = np.stack([i.ravel(), j.ravel()], axis=1)[:, None, :] + np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    corners = np.empty((6, n * n, 4, 3), np.int64)
+    for axis in range(3):
+        for end in (0, 1):
+            side = corners[2 * axis + end]
+            side[..., axis] = end * n
+            side[..., (axis + 1) % 3], side[..., (axis + 2) % 3] = cell[..., 0], cell[..., 1]
+            if end == 1:  # seen from inside, counter-clockwise
+                side[...] = side[:, ::-1]
+    keys, index = np.unique(corners.reshape(-1, 3) @ np.array([(n + 1) ** 2, n + 1, 1]), return_inverse=True)
+    grid = np.stack([keys // (n + 1) ** 2, keys // (n + 1) % (n + 1), keys % (n + 1)], axis=1)
+    rng = np.random.default_rng(seed)
+    vertices = np.tan((2.0 * grid / n - 1.0) * (np.pi / 4.0))  # cells of about one size on the ball
+    vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
+    bumps = sum(0.03 * np.cos(vertices @ rng.normal(size=3) * 6.0 + rng.uniform(0.0, 6.0)) for _ in range(6))
+    noise = rng.uniform(-0.2, 0.2, vertices.shape) * (np.pi / 2.0 / n)
+    vertices = radius * (vertices * (1.0 + bumps)[:, None] + noise)
+    quads = index.reshape(-1, 4).astype(np.int32)
+    return vertices, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
 def faces_in_view(view: View) -> float:
     """Return the share of faces whose centroid is in the image."""
     camera_from_chunk = np.linalg.inv(view.transform)

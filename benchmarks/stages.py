@@ -22,12 +22,13 @@ STAGES = (
     ("depthraster.scene", "_sorted_faces", "prepare: keys and sort"),
     ("depthraster.scene", "_lattice", "prepare: choose the lattice"),
     ("depthraster.scene", "_clustered", "prepare: build the clusters"),
-    ("depthraster.render", "_view", "view: transform, coarse grid of rays"),
-    ("depthraster.render", "tile_bounds", "view: bounds of the tiles"),
-    ("depthraster.render", "_binned_clusters", "select: clusters into tiles"),
-    ("depthraster.render", "fill_rays", "tiles: rays"),
-    ("depthraster.render", "draw_clusters", "tiles: set-up and coverage"),
-    ("depthraster.render", "resolve_tile", "tiles: depth and alpha out"),
+    ("depthraster.pipeline", "ray_grid", "view: coarse grid of rays"),
+    ("depthraster.pipeline", "turned_tiles", "view: tiles of a wide lens"),
+    ("depthraster.pipeline", "fill_rays", "tiles: rays"),
+    ("depthraster.pipeline", "bound_rays", "tiles: bounds of the rays"),
+    ("depthraster.pipeline", "clusters_in_tile", "tiles: select clusters"),
+    ("depthraster.pipeline", "draw_clusters", "tiles: set-up and coverage"),
+    ("depthraster.pipeline", "resolve_tile", "tiles: depth and alpha out"),
 )
 
 

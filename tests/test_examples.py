@@ -55,7 +55,7 @@ end_header
 """
 
 
-@pytest.mark.parametrize("name", ["render_one_view.py", "synthetic_views.py"])
+@pytest.mark.parametrize("name", ["render_one_view.py", "synthetic_views.py", "fisheye.py", "panorama.py"])
 def test_example_runs(name, capsys):
     runpy.run_path(str(ROOT / "examples" / name))
     assert "of the pixels see" in capsys.readouterr().out

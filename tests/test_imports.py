@@ -21,7 +21,7 @@ LAYERS = [
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "selection"),
     ("render",),
-    ("io", "layers"),
+    ("io", "layers", "pipeline"),
     ("scene",),
     ("chunk",),
     ("calibration",),

@@ -25,6 +25,7 @@ from depthraster.kernels.clusters import (
     face_keys,
     scatter_keys,
 )
+from depthraster.kernels.select import GROUP, group_boxes
 
 __all__ = ["ClusterArrays", "Scene", "thread_count"]
 
@@ -48,7 +49,9 @@ class ClusterArrays(NamedTuple):
     face_ids: npt.NDArray[np.int32]  # (F,) index of the face in the caller's mesh
     narrow: npt.NDArray[np.int32]  # vertices in lattice steps from their cluster's centre
     wide: npt.NDArray[np.float64]  # vertices of clusters too wide for that
+    groups: npt.NDArray[np.float64]  # (m, 6) boxes of groups of consecutive clusters, see `group_boxes`
     step: float  # the lattice step, 0 where there is none
+    extent: float  # no coordinate is farther than this from the scene's origin
 
 
 def thread_count(threads: int | None) -> int:
@@ -190,7 +193,7 @@ class Scene:
             origin = 0.5 * bounds[0] + 0.5 * bounds[1]
             step, widest = _lattice(vertices, faces, order, origin, storage)
             arrays = _clustered(vertices, faces, order, origin, step, widest, pool)
-        for array in (bounds, origin, *arrays[:-1]):
+        for array in (bounds, origin, *arrays[:-2]):
             array.flags.writeable = False
         self._arrays = arrays
         self._bounds = bounds
@@ -440,6 +443,8 @@ def _clustered(
         np.cumsum(np.where(is_wide, numbers, 0)) - numbers,
         np.cumsum(np.where(is_wide, 0, numbers)) - numbers,
     )
+    groups = np.empty((-(-len(half) // GROUP), 6))
+    group_boxes(centre, half, groups)
     return ClusterArrays(
         first_face,
         first_vertex,
@@ -452,5 +457,7 @@ def _clustered(
         face_ids,
         narrow,
         wide,
+        groups,
         float(step),
+        float(np.abs(groups[:, :3]).max() + groups[:, 3:].max()),
     )

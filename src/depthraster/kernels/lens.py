@@ -99,6 +99,20 @@ def _undistorted_radius(distorted, lens):
 
 
 @inner
+def _reach(lens):
+    """Return a distorted radius beyond which nothing of the valid domain is imaged; the greatest float if there is none.
+
+    At the domain's end the radial distortion is greatest; the tangential one is at most 3 P r^2 D, P = |p1| + |p2|.
+    """
+    r2 = lens[13]
+    if not np.isfinite(r2):
+        return 1.7976931348623157e308
+    radial = 1.0 + r2 * (lens[5] + r2 * (lens[6] + r2 * (lens[7] + r2 * lens[8])))
+    fade = 1.0 + r2 * (abs(lens[11]) + r2 * abs(lens[12]))
+    return 1.000001 * (np.sqrt(r2) * abs(radial) + 3.0 * (abs(lens[9]) + abs(lens[10])) * r2 * fade)
+
+
+@inner
 def unproject_frame(u, v, lens):
     """Return the plane point (x, y) that the lens images at the pixel (u, v); (NaN, NaN) where there is none.
 
@@ -109,7 +123,7 @@ def unproject_frame(u, v, lens):
     yd = (v - lens[2]) / lens[0]
     xd = (u - lens[1] - yd * lens[4]) / (lens[0] + lens[3])
     distorted = np.sqrt(xd * xd + yd * yd)
-    if not np.isfinite(distorted):
+    if not distorted <= _reach(lens):
         return np.nan, np.nan
     ratio = _undistorted_radius(distorted, lens) / distorted if distorted > 0.0 else 1.0
     x, y = xd * ratio, yd * ratio

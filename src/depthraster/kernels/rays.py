@@ -21,12 +21,23 @@ from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
 
-__all__ = ["MAX_TILE", "RayGrid", "RayScratch", "fill_rays", "iterate_rays", "ray_grid", "ray_scratch"]
+__all__ = [
+    "MAX_TILE",
+    "RayGrid",
+    "RayScratch",
+    "fill_rays",
+    "interpolation_error",
+    "iterate_rays",
+    "ray_grid",
+    "ray_scratch",
+    "store_rays",
+]
 
 _N = BLOCK_PIXELS
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
-MAX_TILE = 512  # pixels, the widest rectangle `fill_rays` takes
-_W = 2 * (MAX_TILE // min(_SPACINGS) + 3)  # numbers in a tile's row of nodes
+_LEAST_SPACING = 4  # that `fill_rays` takes
+MAX_TILE = 384  # pixels, the widest rectangle `fill_rays` takes
+_W = 2 * (MAX_TILE // _LEAST_SPACING + 3)  # numbers in a tile's row of nodes
 _TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
 
@@ -47,12 +58,17 @@ class RayScratch(NamedTuple):
     cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
     slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
     lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
+    rays: npt.NDArray[np.float64]  # (2, N) of a block, for `iterate_rays`
 
 
 def ray_scratch() -> RayScratch:
     """Return a `RayScratch`."""
     return RayScratch(
-        aligned(7 * _W), aligned(4 * _W), aligned(12 * _W, np.float32), aligned(10 * _N, np.float32)
+        aligned(7 * _W),
+        aligned(4 * _W),
+        aligned(12 * _W, np.float32),
+        aligned(10 * _N, np.float32),
+        aligned((2, _N)),
     )
 
 
@@ -67,7 +83,7 @@ def _ray_grid(lens_bytes: bytes, width: int, height: int) -> RayGrid:
     for spacing in _SPACINGS:
         rows, cols = -(-height // spacing), -(-width // spacing)
         nodes = _nodes(lens, spacing, rows, cols)
-        exact = (~(_interpolation_error(nodes) <= _TOLERANCE)).astype(np.uint8)
+        exact = (~(interpolation_error(nodes) <= _TOLERANCE)).astype(np.uint8)
         if exact.mean() <= _FEW:
             break
     for array in (nodes, exact):
@@ -85,7 +101,7 @@ def _nodes(lens: npt.NDArray[np.float64], spacing: int, rows: int, cols: int) ->
     return np.ascontiguousarray(rays[:, :2] * lens[0]).reshape(rows + 3, cols + 3, 2)
 
 
-def _interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Bound what the cubics of each cell miss, plane pixels; NaN or inf where they cannot be used.
 
     A cubic through four nodes misses by at most 9/16 / 4! of the fourth difference, here the greatest of those around
@@ -149,7 +165,7 @@ def _cubics_across(s, n, work, cubics, slopes):
 
 
 @inner
-def _row_of_blocks(n, per_pixel, at, cubics, slopes, lanes, blocks, refs):
+def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, blocks, refs):
     """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``.
 
     A pixel's ray less its block's is what the cubics gain between the block's middle and the pixel's row, taken at the
@@ -212,18 +228,18 @@ def _row_of_blocks(n, per_pixel, at, cubics, slopes, lanes, blocks, refs):
             dy = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
             block[i] = dx + step * (dx1 + step * (dx2 + step * dx3))
             block[_N + i] = dy + step * (dy1 + step * (dy2 + step * dy3))
-            block[2 * _N + i] = np.float32(0.0)
+            block[2 * _N + i] = nothing
 
 
 @lean_kernel
-def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
+def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
     """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
 
-    ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: 0, or +inf for pixels that
-    the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64 takes the reference ray
-    in plane pixels and bounds of |dx| and |dy|. A pixel's ray depends only on its place in the image. Blocks in
-    cells marked ``exact`` are left to `iterate_rays`; their number is returned. ``nodes`` are the grid's as
-    (rows, 2 cols), ``scratch`` is a `RayScratch`.
+    ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: ``nothing`` (0: farther than any
+    face), or +inf for pixels that the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64
+    takes the reference ray in plane pixels and bounds of |dx| and |dy|, -1 where a block has no imaged pixel. A pixel's
+    ray depends only on its place in the image. Blocks in cells marked ``exact`` are left to `iterate_rays`; their number
+    is returned. ``nodes`` are the grid's as (rows, 2 cols), ``scratch`` is a `RayScratch`.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
@@ -255,6 +271,7 @@ def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, s
                     2 * cell_col,
                     cubics,
                     slopes,
+                    nothing,
                     lanes,
                     blocks[index : index + n],
                     refs[index : index + n],
@@ -272,31 +289,45 @@ def fill_rays(nodes, exact, spacing, row0, col0, n_rows, n_cols, blocks, refs, s
 
 
 @lean_kernel
-def iterate_rays(exact, spacing, lens, row0, col0, n_rows, n_cols, blocks, refs):
+def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
     """Replace what `fill_rays` has left in the cells marked ``exact`` by rays found pixel by pixel.
 
     A kernel of its own, so that those who never need it never wait for its compilation.
     """
-    f = lens[0]
+    f, rays = lens[0], scratch.rays
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     for index in range(blocks.shape[0]):
         first_row = index // blocks_across * BLOCK_HEIGHT
         first_col = index % blocks_across * BLOCK_WIDTH
         if exact[(row0 + first_row) // spacing, (col0 + first_col) // spacing] == 0:
             continue
-        block, ref = blocks[index], refs[index]
-        ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, 1e-3, 1e-3
-        n_imaged = 0
         for i in range(_N):
             row, col = first_row + i // BLOCK_WIDTH, first_col + i % BLOCK_WIDTH
-            x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
-            imaged = np.isfinite(x) and row < n_rows and col < n_cols
-            if imaged and n_imaged == 0:
-                ref[0], ref[1] = f * x, f * y
-            n_imaged += imaged
-            dx = f * x - ref[0] if imaged else 0.0
-            dy = f * y - ref[1] if imaged else 0.0
-            block[i] = np.float32(dx)
-            block[_N + i] = np.float32(dy)
-            block[2 * _N + i] = np.float32(0.0) if imaged else np.float32(np.inf)
-            ref[2], ref[3] = max(ref[2], abs(dx) * 1.0000002), max(ref[3], abs(dy) * 1.0000002)
+            x, y = np.nan, np.nan
+            if row < n_rows and col < n_cols:
+                x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
+            rays[0, i], rays[1, i] = f * x, f * y
+        store_rays(rays, nothing, blocks[index], refs[index])
+
+
+@inner
+def store_rays(rays, nothing, block, ref):
+    """Write a block and its reference from the rays (2, N) of its pixels, NaN where nothing is imaged.
+
+    The reference is the middle of the rays: the less they differ from it, the more digits are left of that.
+    """
+    x_lo, x_hi, y_lo, y_hi = np.inf, -np.inf, np.inf, -np.inf
+    for i in range(_N):
+        x, y = rays[0, i], rays[1, i]
+        if np.isfinite(x + y):
+            x_lo, x_hi, y_lo, y_hi = min(x_lo, x), max(x_hi, x), min(y_lo, y), max(y_hi, y)
+    if x_lo <= x_hi:
+        ref[0], ref[1] = 0.5 * (x_lo + x_hi), 0.5 * (y_lo + y_hi)
+        ref[2], ref[3] = max(1e-3, 0.5000001 * (x_hi - x_lo)), max(1e-3, 0.5000001 * (y_hi - y_lo))
+    else:
+        ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, -1.0, -1.0
+    for i in range(_N):
+        imaged = np.isfinite(rays[0, i] + rays[1, i])
+        block[i] = np.float32(rays[0, i] - ref[0]) if imaged else np.float32(0.0)
+        block[_N + i] = np.float32(rays[1, i] - ref[1]) if imaged else np.float32(0.0)
+        block[2 * _N + i] = nothing if imaged else np.float32(np.inf)

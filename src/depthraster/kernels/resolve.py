@@ -12,7 +12,7 @@ import numpy as np
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 
-__all__ = ["resolve_tile"]
+__all__ = ["resolve_tile", "resolve_turned"]
 
 _N = BLOCK_PIXELS
 
@@ -27,14 +27,29 @@ def _block_pairs(block, background, values):
         values[2 * i + 1] = np.float32(1.0) if hit else np.float32(0.0)
 
 
+@inlined
+def _block_range_pairs(block, x0, y0, inverse_f, background, values):
+    """Compute range and alpha of a block's pixels, side by side; see `_block_ranges`."""
+    u0, v0, per_pixel = np.float32(x0 * inverse_f), np.float32(y0 * inverse_f), np.float32(inverse_f)
+    for i in range(block.shape[0] // 3):
+        w = block[2 * _N + i]
+        x, y = u0 + block[i] * per_pixel, v0 + block[_N + i] * per_pixel
+        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
+        values[2 * i] = np.sqrt(np.float32(1.0) + (x * x + y * y)) / w if hit else background
+        values[2 * i + 1] = np.float32(1.0) if hit else np.float32(0.0)
+
+
 @inner
-def _whole_pairs(blocks, background, image, first, values):
-    """Write depth and alpha of a row of whole blocks into as many rows of ``image`` as a block has."""
+def _whole_pairs(blocks, refs, inverse_f, as_range, background, image, first, values):
+    """Write depth or range and alpha of a row of whole blocks into as many rows of ``image`` as a block has."""
     if first < 0:  # never; it tells the compiler not to provide for negative indices below
         return
     for index in range(blocks.shape[0]):
         block = blocks[index]
-        _block_pairs(block, background, values)
+        if as_range:
+            _block_range_pairs(block, refs[index, 0], refs[index, 1], inverse_f, background, values)
+        else:
+            _block_pairs(block, background, values)
         at = first + index * 2 * BLOCK_WIDTH
         for i in range(BLOCK_HEIGHT):
             for j in range(2 * BLOCK_WIDTH):
@@ -58,13 +73,14 @@ def resolve_tile(
     # A block's values first, in loops that vectorize (over a number of pixels that the compiler does not know: it would
     # unroll 16 divisions instead); then row by row to where they belong.
     values, lengths = work[: 2 * _N], work[2 * _N :]
-    n_whole = n_cols // BLOCK_WIDTH if with_alpha and not (as_range or with_range or names is not None) else 0
+    n_whole = n_cols // BLOCK_WIDTH if with_alpha and not (with_range or names is not None) else 0
     if n_whole > 0:
         for block_row in range(n_rows // BLOCK_HEIGHT):
             first, row = block_row * blocks_across, row0 + block_row * BLOCK_HEIGHT
             _whole_pairs(
-                blocks[first : first + n_whole], background, image[row : row + BLOCK_HEIGHT], 2 * col0, values
-            )
+                blocks[first : first + n_whole], refs[first : first + n_whole], 1.0 / f, as_range, background,
+                image[row : row + BLOCK_HEIGHT], 2 * col0, values,
+            )  # fmt: skip
     for index in range(blocks.shape[0]):
         block_row, block_col = index // blocks_across, index % blocks_across
         row, col = row0 + block_row * BLOCK_HEIGHT, col0 + block_col * BLOCK_WIDTH
@@ -74,7 +90,7 @@ def resolve_tile(
             continue
         block = blocks[index]
         if as_range or with_range:
-            _block_ranges(block, refs[index, 0], refs[index, 1], 1.0 / (f * f), background, lengths)
+            _block_ranges(block, refs[index, 0], refs[index, 1], 1.0 / f, background, lengths)
         if with_alpha:
             _block_pairs(block, background, values)
             if as_range:
@@ -115,11 +131,90 @@ def _block_depths(block, background, values):
 
 
 @inner
-def _block_ranges(block, x0, y0, inverse_f2, background, values):
+def _block_ranges(block, x0, y0, inverse_f, background, values):
     """Compute range[N] of a block : depth times the length of the ray whose Z is 1."""
+    u0, v0, per_pixel = np.float32(x0 * inverse_f), np.float32(y0 * inverse_f), np.float32(inverse_f)
     for i in range(block.shape[0] // 3):
         w = block[2 * _N + i]
-        x, y = x0 + block[i], y0 + block[_N + i]
-        length = np.float32(np.sqrt(1.0 + (x * x + y * y) * inverse_f2) / w)
+        x, y = u0 + block[i] * per_pixel, v0 + block[_N + i] * per_pixel
+        length = np.sqrt(np.float32(1.0) + (x * x + y * y)) / w
         hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
         values[i] = length if hit else background
+
+
+@inner
+def _block_turned(block, x0, y0, inverse_f, ax, ay, az, background, values):
+    """Compute of a block the depths along another axis than its plane's, (ax, ay, az) in the plane's frame."""
+    # At the reference ray in float64: the terms may cancel.
+    middle = np.float32((ax * x0 + ay * y0) * inverse_f + az)
+    along_x, along_y = np.float32(ax * inverse_f), np.float32(ay * inverse_f)
+    for i in range(block.shape[0] // 3):
+        w = block[2 * _N + i]
+        depth = (middle + (along_x * block[i] + along_y * block[_N + i])) / w
+        hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
+        values[i] = depth if hit else background
+
+
+@inner
+def _block_parallel(block, background, values):
+    """Compute the depths of a block whose rays are parallel."""
+    for i in range(block.shape[0] // 3):
+        w = block[2 * _N + i]
+        hit = (w > np.float32(-np.inf)) & (w < np.float32(np.inf))
+        values[i] = -w if hit else background
+
+
+@lean_kernel
+def resolve_turned(
+    blocks, refs, names, f, axis, parallel, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges,
+    face_index, work,
+):  # fmt: skip
+    """Write a tile whose plane is not the camera's, as `resolve_tile` does.
+
+    ``axis`` (3) is the camera's Z in the tile's frame: depth is what the point has along it, less than 0 beside and behind
+    the camera. With ``parallel`` rays blocks hold -Z, -inf where no face is seen, and the range is Z.
+    """
+    blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
+    channels = 2 if with_alpha else 1
+    inverse_f = 1.0 / f
+    empty = np.float32(-np.inf) if parallel else np.float32(0.0)
+    with_range = ranges.size > 0
+    depths, lengths = work[:_N], work[_N : 2 * _N]
+    for index in range(blocks.shape[0]):
+        row, col = (index // blocks_across) * BLOCK_HEIGHT, (index % blocks_across) * BLOCK_WIDTH
+        block, x0, y0 = blocks[index], refs[index, 0], refs[index, 1]
+        if parallel:
+            _block_parallel(block, background, depths)
+        elif not as_range:
+            _block_turned(block, x0, y0, inverse_f, axis[0], axis[1], axis[2], background, depths)
+        if with_range or as_range:
+            if parallel:
+                for i in range(_N):
+                    lengths[i] = depths[i]
+            else:
+                _block_ranges(block, x0, y0, inverse_f, background, lengths)
+        shown = lengths if as_range else depths
+        whole = row + BLOCK_HEIGHT <= n_rows and col + BLOCK_WIDTH <= n_cols
+        if whole and with_alpha and not with_range and names is None:
+            at = 2 * (col0 + col)
+            for i in range(BLOCK_HEIGHT):
+                for j in range(BLOCK_WIDTH):
+                    k = i * BLOCK_WIDTH + j
+                    w = block[2 * _N + k]
+                    hit = (w > empty) & (w < np.float32(np.inf))
+                    image[row0 + row + i, at + 2 * j] = shown[k]
+                    image[row0 + row + i, at + 2 * j + 1] = np.float32(1.0) if hit else np.float32(0.0)
+            continue
+        for i in range(min(BLOCK_HEIGHT, n_rows - row)):
+            at = channels * (col0 + col)
+            for j in range(min(BLOCK_WIDTH, n_cols - col)):
+                k = i * BLOCK_WIDTH + j
+                w = block[2 * _N + k]
+                hit = (w > empty) & (w < np.float32(np.inf))
+                image[row0 + row + i, at + channels * j] = shown[k]
+                if with_alpha:
+                    image[row0 + row + i, at + channels * j + 1] = np.float32(1.0) if hit else np.float32(0.0)
+                if with_range:
+                    ranges[row0 + row + i, col0 + col + j] = lengths[k]
+                if names is not None:
+                    face_index[row0 + row + i, col0 + col + j] = names[index, k] if hit else -1

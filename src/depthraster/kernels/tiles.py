@@ -29,7 +29,9 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.cells import blocks_near
 from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
+from depthraster.kernels.inverse import box_of, pixels_of
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import project_frame
 from depthraster.kernels.memory import aligned
@@ -46,8 +48,9 @@ _F = MAX_FACES
 _ROW_SHIFT = BLOCK_HEIGHT.bit_length() - 1
 _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
-# Squared size, in plane pixels, up to which a face is drawn from distances to its own vertex in float32.
-_SMALL = 32.0 * 32.0
+_ROOM = 1e-3  # plane pixels, far more than edges are widened by
+
+_STEEP = 4.0  # times that 1/Z may change within half a block, before it is computed in float64
 
 
 class Scratch(NamedTuple):
@@ -63,13 +66,14 @@ class Scratch(NamedTuple):
         np.int32
     ]  # (MAX_FACES, 5) other faces: number in the cluster, rows and columns of pixels
     plane: npt.NDArray[np.float64]  # (14,) see `_projected_planes`
+    clipped: npt.NDArray[np.float64]  # (3, 4) see `_clip_parallel`
 
 
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
         aligned(8 * _V), aligned(10 * _F), aligned(14 * _F, np.float32), aligned((_F, 5), np.int32),
-        aligned((_F, 5), np.int32), aligned(14),
+        aligned((_F, 5), np.int32), aligned(14), aligned((3, 4)),
     )  # fmt: skip
 
 
@@ -96,6 +100,25 @@ def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb,
             nearer = inside & ((w > old) | ((w == old) & (name < held)))
             block[2 * _N + i] = w if nearer else old
             names[i] = name if nearer else held
+
+
+@inner
+def _cover_steep(block, names, name, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb, wc, w_least, w_most):
+    """Do what `_cover` does, around the block's reference ray and with 1/Z in float64.
+
+    Where it all but vanishes within a block that it is large in elsewhere, float32 would lose the digits of what is left.
+    """
+    for i in range(_N):
+        dx, dy, old = block[i], block[_N + i], block[2 * _N + i]
+        inside = (a0 * dx + b0 * dy >= t0) & (a1 * dx + b1 * dy >= t1) & (a2 * dx + b2 * dy >= t2)
+        w = np.float32(wa * np.float64(dx) + wb * np.float64(dy) + wc)
+        w = min(max(w, w_least), w_most)
+        if names is None:
+            block[2 * _N + i] = w if inside & (w > old) else old
+        else:
+            nearer = inside & ((w > old) | ((w == old) & (name < names[i])))
+            block[2 * _N + i] = w if nearer else old
+            names[i] = name if nearer else names[i]
 
 
 @inner
@@ -126,10 +149,18 @@ def _draw_large(blocks, refs, names, name, row0, row1, col0, col1, blocks_across
             )
             if outside:
                 continue
+            w = wa * x + wb * y + wd
+            if abs(wa) * rx + abs(wb) * ry > _STEEP * abs(w):
+                _cover_steep(
+                    blocks[index], None if names is None else names[index], name,
+                    fa0, fb0, -np.float32(c0), fa1, fb1, -np.float32(c1), fa2, fb2, -np.float32(c2),
+                    wa, wb, w, least, most,
+                )  # fmt: skip
+                continue
             _cover(
                 blocks[index], None if names is None else names[index], name, zero, zero,
                 fa0, fb0, -np.float32(c0), fa1, fb1, -np.float32(c1), fa2, fb2, -np.float32(c2),
-                fwa, fwb, np.float32(wa * x + wb * y + wd), least, most,
+                fwa, fwb, np.float32(w), least, most,
             )  # fmt: skip
 
 
@@ -214,17 +245,24 @@ def _make_small(n, rx, ry, staged, planes):
 
 
 @inner
-def _draw_small(n, blocks, refs, names, blocks_across, boxes, staged, planes):
+def _draw_small(n, blocks, refs, names, blocks_across, boxes, loosely, staged, planes):
     """Draw n small faces, made by `_make_small`, into the blocks of their boxes.
 
     A block's reference ray is counted from the face's vertex a: both float64, their difference some tens of
-    pixels at most, which float32 holds to 2e-6.
+    pixels at most, which float32 holds to 2e-6. Where the boxes are ``loosely`` drawn, blocks are first asked whether the
+    face comes near.
     """
     for i in range(n):
         ax, ay = staged[i], staged[_F + i]
+        if loosely:
+            x_lo, x_hi, y_lo, y_hi = _rectangle(staged, i)
         for block_row in range(boxes[i, 0], boxes[i, 1] + 1):
             for block_col in range(boxes[i, 2], boxes[i, 3] + 1):
                 index = np.uint64(block_row * blocks_across + block_col)
+                if loosely:
+                    x, y, rx, ry = refs[index, 0], refs[index, 1], refs[index, 2], refs[index, 3]
+                    if (x - rx > x_hi) | (x + rx < x_lo) | (y - ry > y_hi) | (y + ry < y_lo):
+                        continue
                 _cover(
                     blocks[index], None if names is None else names[index], boxes[i, 4],
                     np.float32(refs[index, 0] - ax), np.float32(refs[index, 1] - ay),
@@ -233,6 +271,46 @@ def _draw_small(n, blocks, refs, names, blocks_across, boxes, staged, planes):
                     planes[6 * _F + i], planes[7 * _F + i], planes[8 * _F + i],
                     planes[9 * _F + i], planes[10 * _F + i], planes[11 * _F + i], planes[12 * _F + i], planes[13 * _F + i],
                 )  # fmt: skip
+
+
+@inner
+def _rectangle(staged, i):
+    """Return x and y of the rectangle around a staged face, with room for what edges are widened by."""
+    ax, bx, cx = staged[i], staged[3 * _F + i], staged[6 * _F + i]
+    ay, by, cy = staged[_F + i], staged[4 * _F + i], staged[7 * _F + i]
+    return (
+        min(ax, min(bx, cx)) - _ROOM, max(ax, max(bx, cx)) + _ROOM,
+        min(ay, min(by, cy)) - _ROOM, max(ay, max(by, cy)) + _ROOM,
+    )  # fmt: skip
+
+
+@inner
+def _is_seen(xs, ys, a, b, c, cull):
+    """Whether a face has an area in the plane, and is turned towards the camera if that is asked for."""
+    area = (xs[b] - xs[a]) * (ys[c] - ys[a]) - (xs[c] - xs[a]) * (ys[b] - ys[a])
+    return (abs(area) > 1e-40) & ((area < 0.0) | (not cull))
+
+
+@inner
+def _clip_parallel(xs, ys, ws, a, b, c, clipped):
+    """Cut a face seen along parallel rays to what is in front of the camera; return the number of its vertices.
+
+    ``clipped`` takes rows of x, y and -Z, of at most four vertices in the face's order.
+    """
+    n = 0
+    p = c
+    for q in (a, b, c):
+        if (ws[p] < 0.0) != (ws[q] < 0.0):
+            t = ws[p] / (ws[p] - ws[q])
+            clipped[0, n] = xs[p] + t * (xs[q] - xs[p])
+            clipped[1, n] = ys[p] + t * (ys[q] - ys[p])
+            clipped[2, n] = -0.0
+            n += 1
+        if ws[q] < 0.0:
+            clipped[0, n], clipped[1, n], clipped[2, n] = xs[q], ys[q], ws[q]
+            n += 1
+        p = q
+    return n
 
 
 @inner
@@ -287,15 +365,15 @@ def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
 
 
 @inner
-def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, placed):
+def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, inverse, parallel, placed):
     """Transform and project the n vertices of a cluster.
 
     ``offsets[first:]`` holds x[n] y[n] z[n] in steps from the cluster's centre (cx, cy, cz). ``placed``
     takes, in rows of ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in
     u where the vertex is behind the camera or farther from the axis than ``guard`` (squared, plane pixels),
-    where u and v mean nothing.
+    where u and v mean nothing. Without a lens u and v are those of ``inverse`` and u is infinite where that does not
+    reach; with ``parallel`` rays x, y and 1/Z are f X, f Y and -Z.
     """
-    inverse_f = 1.0 / lens[0]
     a0, a1, a2 = view[0, 0] * step, view[0, 1] * step, view[0, 2] * step
     d0, d1, d2 = view[1, 0] * step, view[1, 1] * step, view[1, 2] * step
     z0, z1, z2 = view[2, 0] * step, view[2, 1] * step, view[2, 2] * step
@@ -321,37 +399,72 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, plac
         placed[3 * _V + i] = fx * w
         placed[4 * _V + i] = fy * w
         placed[5 * _V + i] = w
-    for i in range(whole):
-        x = placed[3 * _V + i]
-        y = placed[4 * _V + i]
-        u, v = project_frame(x * inverse_f, y * inverse_f, lens)
-        near = (placed[2 * _V + i] > 0.0) & (x * x + y * y <= guard)
-        placed[6 * _V + i] = u if near else np.nan
-        placed[7 * _V + i] = v
+    if inverse is not None:
+        if parallel:
+            for i in range(whole):
+                placed[3 * _V + i], placed[4 * _V + i] = placed[i], placed[_V + i]
+                placed[5 * _V + i] = -placed[2 * _V + i]
+        us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
+        x0, x1, y0, y1 = inverse.frame[0], inverse.frame[1], inverse.frame[2], inverse.frame[3]
+        pixels_of(inverse, whole, placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], us, vs)
+        for i in range(whole):
+            x, y, z = placed[3 * _V + i], placed[4 * _V + i], placed[2 * _V + i]
+            within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+            near = (z > 0.0) & (parallel | (x * x + y * y <= guard))
+            u = us[i] if within else np.inf
+            us[i] = u if near else np.nan
+    if lens is not None:
+        inverse_f = 1.0 / lens[0]
+        for i in range(whole):
+            x = placed[3 * _V + i]
+            y = placed[4 * _V + i]
+            u, v = project_frame(x * inverse_f, y * inverse_f, lens)
+            near = (placed[2 * _V + i] > 0.0) & (x * x + y * y <= guard)
+            placed[6 * _V + i] = u if near else np.nan
+            placed[7 * _V + i] = v
+
+
+@inner
+def _box_by_rays(x_lo, x_hi, y_lo, y_hi, inverse, cells, bounds):
+    """Return least and greatest u and v, pixels of the tile, where rays may lie in a rectangle of the tile's plane."""
+    if np.isfinite(inverse.frame[8]):
+        return box_of(inverse, x_lo, x_hi, y_lo, y_hi)
+    first_row, last_row, first_col, last_col = blocks_near(cells, bounds, x_lo, x_hi, y_lo, y_hi)
+    return (
+        np.float64(first_col * BLOCK_WIDTH), np.float64((last_col + 1) * BLOCK_WIDTH),
+        np.float64(first_row * BLOCK_HEIGHT), np.float64((last_row + 1) * BLOCK_HEIGHT),
+    )  # fmt: skip
 
 
 @lean_kernel
 def draw_clusters(
-    scene, clusters, view, lens, guard, bulge, cull, bounds, row0, col0, n_rows, n_cols, blocks, refs, names, scratch
+    scene, clusters, view, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
+    blocks, refs, names, scratch,
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
     ``scene`` is the tuple of arrays of ``scene.py``. ``view`` (3, 4) maps points relative to the scene's
     origin to (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which
     ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most ``bulge * L2``
-    pixels. ``bounds`` (x0, x1, y0, y1) encloses the tile's rays. ``names`` is None or an int32 array (blocks,
-    N) that takes face indices, ``scratch`` a `Scratch`.
+    pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own vertex in float32:
+    it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays` says of the tile's
+    rays. ``names`` is None or an int32 array (blocks, N) that takes face indices, ``scratch`` a `Scratch`.
+
+    Either ``lens`` says where vertices lie in the image, and ``inverse`` and ``cells`` are None; or ``lens`` is None and
+    ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
+    Then ``view`` is of the tile's own plane, and with ``parallel`` rays blocks hold -Z in the place of 1/Z.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    rx, ry = 0.0, 0.0
-    for index in range(refs.shape[0]):
-        rx, ry = max(rx, refs[index, 2]), max(ry, refs[index, 3])
-    rx0, ry0 = rx, ry
-    rx, ry = rx * _EDGE_ROUNDING, ry * _EDGE_ROUNDING
-    u0, v0 = np.float64(col0) + 0.5, np.float64(row0) + 0.5  # the first pixel's centre
+    rx0, ry0 = bounds[4], bounds[5]
+    rx, ry = rx0 * _EDGE_ROUNDING, ry0 * _EDGE_ROUNDING
+    # The first pixel's centre, of the image or of the tile: as vertices are placed.
+    u0, v0, least_pad, loosely = np.float64(col0) + 0.5, np.float64(row0) + 0.5, 0.01, False
+    if inverse is not None:
+        u0, v0, least_pad, bulge = 0.5, 0.5, inverse.frame[8], inverse.frame[9]
+        loosely = least_pad == np.inf
     u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
     placed, staged, planes, boxes = scratch.placed, scratch.staged, scratch.planes, scratch.boxes
-    others, plane = scratch.others, scratch.plane
+    others, plane, clipped = scratch.others, scratch.plane, scratch.clipped
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
     us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
     for at in range(clusters.shape[0]):
@@ -360,10 +473,24 @@ def draw_clusters(
         first = scene.first_vertex[cluster]
         cx, cy, cz = scene.centre[cluster, 0], scene.centre[cluster, 1], scene.centre[cluster, 2]
         if scene.is_wide[cluster]:
-            _place_vertices(scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, placed)
+            _place_vertices(
+                scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, inverse, parallel, placed
+            )
         else:
             _place_vertices(
-                scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, placed
+                scene.narrow,
+                first,
+                n_vertices,
+                view,
+                scene.step,
+                cx,
+                cy,
+                cz,
+                lens,
+                guard,
+                inverse,
+                parallel,
+                placed,
             )
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
@@ -386,12 +513,18 @@ def draw_clusters(
             area = abx * acy - acx * aby
             # No edge is longer than the root of this.
             size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
-            pad = 0.01 + bulge * size2
+            pad = least_pad + bulge * size2
             av, bv, cv = vs[a], vs[b], vs[c]
-            first_col = np.ceil(max(min(au, min(bu, cu)) - pad - u0, 0.0))
-            last_col = np.floor(min(max(au, max(bu, cu)) + pad - u0, u_last))
-            first_row = np.ceil(max(min(av, min(bv, cv)) - pad - v0, 0.0))
-            last_row = np.floor(min(max(av, max(bv, cv)) + pad - v0, v_last))
+            u_lo, u_hi = min(au, min(bu, cu)) - pad, max(au, max(bu, cu)) + pad
+            v_lo, v_hi = min(av, min(bv, cv)) - pad, max(av, max(bv, cv)) + pad
+            if inverse is not None:  # noqa: SIM102 - the compiler drops it where inverse is None, but not an `and`
+                if au + bu + cu == np.inf:
+                    u_lo, u_hi, v_lo, v_hi = _box_by_rays(
+                        min(ax, min(bx, cx)) - _ROOM, max(ax, max(bx, cx)) + _ROOM,
+                        min(ay, min(by, cy)) - _ROOM, max(ay, max(by, cy)) + _ROOM, inverse, cells, bounds,
+                    )  # fmt: skip
+            first_col, last_col = np.ceil(max(u_lo - u0, 0.0)), np.floor(min(u_hi - u0, u_last))
+            first_row, last_row = np.ceil(max(v_lo - v0, 0.0)), np.floor(min(v_hi - v0, v_last))
             # Edge-on, turned away, or between pixel centres.
             if not (
                 (abs(area) > 1e-40)
@@ -400,7 +533,7 @@ def draw_clusters(
                 & (first_row <= last_row)
             ):
                 continue
-            if size2 > _SMALL:
+            if size2 > small:
                 others[n_others, 0] = face
                 others[n_others, 1], others[n_others, 2] = np.int32(first_row), np.int32(last_row)
                 others[n_others, 3], others[n_others, 4] = np.int32(first_col), np.int32(last_col)
@@ -418,16 +551,26 @@ def draw_clusters(
             n_staged += 1
 
         _make_small(n_staged, rx0, ry0, staged, planes)
-        _draw_small(n_staged, blocks, refs, names, blocks_across, boxes, staged, planes)
+        _draw_small(n_staged, blocks, refs, names, blocks_across, boxes, loosely, staged, planes)
         for i in range(n_others):
             face = others[i, 0]
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
+            n_parts = 1
             if np.isnan(us[a] + us[b] + us[c]):
-                if not _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
+                if parallel:
+                    n_parts = _clip_parallel(xs, ys, ws, a, b, c, clipped) - 2
+                elif not _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
                     continue
             else:
                 _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane)
-            _draw_large(
-                blocks, refs, names, face_ids[face], others[i, 1], others[i, 2], others[i, 3], others[i, 4],
-                blocks_across, plane,
-            )  # fmt: skip
+            for part in range(n_parts):
+                if parallel and np.isnan(us[a] + us[b] + us[c]):
+                    if not _is_seen(clipped[0], clipped[1], 0, part + 1, part + 2, cull):
+                        continue
+                    _projected_planes(
+                        rx, ry, clipped[0], clipped[1], clipped[2], 0, part + 1, part + 2, plane
+                    )
+                _draw_large(
+                    blocks, refs, names, face_ids[face], others[i, 1], others[i, 2], others[i, 3], others[i, 4],
+                    blocks_across, plane,
+                )  # fmt: skip

@@ -1,0 +1,310 @@
+"""From a prepared scene and a checked view to pixels: the tiles, and what happens in each.
+
+`draw_images` reads as the pipeline does: per tile rays, the clusters that they may meet, faces, images. Tiles are
+independent, so threads take them as they come; each pixel is written by one thread, once. How a lens' rays are found
+and faces find their pixels is a `_Tiles`: `_FrameTiles` where one plane holds all rays, `_TurnedTiles` for every other
+lens. The loops are in ``kernels``.
+
+The commonest change is a new lens; it is made in ``kernels/directions.py``, and nothing changes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from depthraster.calibration import Calibration
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.cells import empty_cells, fill_cells
+from depthraster.kernels.inverse import no_inverse
+from depthraster.kernels.lens import second_derivative_bound
+from depthraster.kernels.memory import aligned
+from depthraster.kernels.rays import fill_rays, iterate_rays, ray_grid, ray_scratch
+from depthraster.kernels.resolve import resolve_tile, resolve_turned
+from depthraster.kernels.select import bound_rays, clusters_in_tile
+from depthraster.kernels.tiles import draw_clusters, scratch
+from depthraster.kernels.turned import iterate_directions, turned_tiles
+from depthraster.scene import Scene
+from depthraster.transforms import invert
+
+__all__ = ["TILE", "Images", "draw_images"]
+
+TILE = 384  # pixels, a multiple of every grid spacing; larger tiles share fewer clusters, smaller ones fit nearer caches
+
+_SMALL = 32.0, 0.05  # plane pixels and radians: faces no larger are drawn in float32 around their own vertex
+_FARTHEST = np.float32(0.0)  # 1/Z where no face is seen yet
+
+
+class Images(NamedTuple):
+    """What is drawn of one view, and how."""
+
+    image: npt.NDArray[np.float32]  # (H, W, 2 or 1) depth and alpha
+    ranges: npt.NDArray[np.float32]  # (H, W), or without elements: not asked for
+    face_index: npt.NDArray[np.int32] | None  # (H, W)
+    as_range: bool  # the depth is the range
+    background: np.float32
+
+
+class _Place(NamedTuple):
+    """A tile: its number and its pixels."""
+
+    number: int
+    row0: int
+    col0: int
+    n_rows: int
+    n_cols: int
+
+
+class _Work:
+    """What one thread works in."""
+
+    def __init__(self, n_blocks: int, n_clusters: int, with_names: bool) -> None:
+        self._blocks = aligned((n_blocks, 3 * BLOCK_PIXELS), np.float32)
+        self._refs = aligned((n_blocks, 4))
+        self._names = aligned((n_blocks, BLOCK_PIXELS), np.int32) if with_names else None
+        self.bounds, self.planes, self.cells = aligned(6), aligned((5, 4)), empty_cells()
+        self.inverse = no_inverse(self.bounds[:4])
+        self.chosen = np.empty(n_clusters, np.int32)
+        self.drawing, self.filling = scratch(), ray_scratch()
+        self.resolving = aligned(3 * BLOCK_PIXELS, np.float32)
+        self.names: npt.NDArray[np.int32] | None = None
+
+    def begin(self, place: _Place) -> None:
+        """Provide for a tile."""
+        used = -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH)
+        self.blocks, self.refs = self._blocks[:used], self._refs[:used]
+        if self._names is not None:
+            self.names = self._names[:used]
+            self.names.fill(-1)
+
+
+class _Tiles(Protocol):
+    """How the rays of one view are found, and faces drawn along them."""
+
+    places: list[_Place]  # of all tiles; none has a side longer than `TILE`
+    parallel: bool  # whether the rays are
+
+    def lay_out(self, place: _Place, work: _Work) -> bool:
+        """Lay the tile's rays out in blocks; False where the lens images nothing."""
+
+    def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
+        """Return (3, 4) scene coordinates -> f X, f Y, Z across the plane that the tile's rays are in."""
+
+    def draw(
+        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+    ) -> None:
+        """Draw the faces of clusters into the blocks."""
+
+    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+        """Write the tile's pixels."""
+
+
+def _squares(width: int, height: int) -> list[_Place]:
+    """Return tiles of one size, row by row."""
+    corners = [(row0, col0) for row0 in range(0, height, TILE) for col0 in range(0, width, TILE)]
+    return [
+        _Place(number, row0, col0, min(TILE, height - row0), min(TILE, width - col0))
+        for number, (row0, col0) in enumerate(corners)
+    ]
+
+
+class _FrameTiles:
+    """A lens that sees one plane: all tiles are of that plane."""
+
+    parallel = False
+
+    def __init__(self, calibration: Calibration, camera_from_scene: npt.NDArray[np.float64]) -> None:
+        self._lens = calibration.lens_params()
+        f = self._lens[0]
+        self._matrix = camera_from_scene.copy()
+        self._matrix[:2] *= f
+        self._grid = ray_grid(self._lens, calibration.width, calibration.height)
+        self.places = _squares(calibration.width, calibration.height)
+        self._nodes = self._grid.nodes.reshape(len(self._grid.nodes), -1)
+        # The farthest ray from the axis, with room for what lies between nodes; never beyond the lens' domain.
+        radius = min(calibration.valid_radius, 1.1 * self._grid.radius / f)
+        self._guard = (radius * f) ** 2  # plane pixels, squared; as far as the next holds
+        # Pixels an edge leaves its chord by, per squared plane pixel of its length.
+        self._bulge = second_derivative_bound(self._lens, radius) / (8.0 * f * f)
+        self._small = min(_SMALL[0], _SMALL[1] * f) ** 2
+
+    def lay_out(self, place: _Place, work: _Work) -> bool:
+        grid = self._grid
+        where = _FARTHEST, *place[1:], work.blocks, work.refs
+        if fill_rays(self._nodes, grid.exact, grid.spacing, *where, work.filling):
+            iterate_rays(grid.exact, grid.spacing, self._lens, *where, work.filling)
+        return bool(bound_rays(work.refs, work.bounds))
+
+    def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
+        return self._matrix
+
+    def draw(
+        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+    ) -> None:
+        draw_clusters(
+            arrays, clusters, self._matrix, self._lens, self._guard, self._bulge, self._small, None, None, False, cull,
+            work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+        )  # fmt: skip
+
+    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+        _resolve_plane(self._lens[0], place, work, images)
+
+
+class _TurnedTiles:
+    """A lens that sees more than a plane, or nothing but parallel rays: each tile has a plane of its own."""
+
+    def __init__(self, calibration: Calibration, camera_from_scene: npt.NDArray[np.float64]) -> None:
+        self._lens = calibration.lens_params()
+        self._camera_from_scene = camera_from_scene
+        self._tiles = turned_tiles(self._lens, calibration.width, calibration.height)
+        self.places = [_Place(number, *tile[:4]) for number, tile in enumerate(self._tiles)]
+        self.parallel = calibration.type == "orthographic"
+        self._small = (_SMALL[0] if self.parallel else min(_SMALL[0], _SMALL[1] * calibration.f)) ** 2
+
+    def lay_out(self, place: _Place, work: _Work) -> bool:
+        tile = self._tiles[place.number]
+        if tile.turn is None:
+            return False
+        nothing = np.float32(-np.inf) if self.parallel else _FARTHEST
+        where = place.n_rows, place.n_cols, work.blocks, work.refs
+        if fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where, work.filling):
+            iterate_directions(
+                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where, work.filling
+            )
+        if not bound_rays(work.refs, work.bounds):
+            return False
+        work.inverse = tile.inverse
+        x0, x1, y0, y1, *_ = work.bounds.tolist()
+        least_x, most_x, least_y, most_y, *_, missed, _ = tile.inverse.frame.tolist()
+        if not (missed < np.inf and least_x <= x0 and x1 <= most_x and least_y <= y0 and y1 <= most_y):
+            work.inverse = no_inverse(work.bounds[:4])
+            fill_cells(work.refs, -(-place.n_cols // BLOCK_WIDTH), work.bounds, work.cells)
+        return True
+
+    def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
+        matrix = self._turn(place) @ self._camera_from_scene
+        matrix[:2] *= self._lens[0]
+        return matrix
+
+    def draw(
+        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+    ) -> None:
+        guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
+        draw_clusters(
+            arrays, clusters, self.matrix(place), None, guard, 0.0, self._small, work.inverse, work.cells, self.parallel,
+            cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+        )  # fmt: skip
+
+    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+        if images.as_range and not self.parallel:  # a length is the same in every tile's frame
+            _resolve_plane(self._lens[0], place, work, images)
+            return
+        axis = self._turn(place)[:, 2].copy()
+        resolve_turned(
+            work.blocks,
+            work.refs,
+            work.names,
+            self._lens[0],
+            axis,
+            self.parallel,
+            *place[1:],
+            *_outputs(images),
+            work.resolving,
+        )
+
+    def _turn(self, place: _Place) -> npt.NDArray[np.float64]:
+        turn = self._tiles[place.number].turn
+        assert turn is not None  # `lay_out` has said so
+        return turn
+
+
+def _outputs(images: Images) -> tuple[Any, ...]:
+    """Return the last arguments of the resolving kernels."""
+    image = images.image
+    pixels = image.reshape(len(image), -1)  # a view: the image is contiguous
+    face_index = np.empty((0, 0), np.int32) if images.face_index is None else images.face_index
+    return images.background, images.as_range, image.shape[2] == 2, pixels, images.ranges, face_index
+
+
+def _resolve_plane(f: float, place: _Place, work: _Work, images: Images) -> None:
+    resolve_tile(work.blocks, work.refs, work.names, f, *place[1:], *_outputs(images), work.resolving)
+
+
+def _leave_empty(place: _Place, images: Images) -> None:
+    """Write a tile in which the lens images nothing."""
+    where = slice(place.row0, place.row0 + place.n_rows), slice(place.col0, place.col0 + place.n_cols)
+    images.image[where] = 0.0
+    images.image[(*where, 0)] = images.background
+    if images.ranges.size:
+        images.ranges[where] = images.background
+    if images.face_index is not None:
+        images.face_index[where] = -1
+
+
+def draw_images(
+    scene: Scene,
+    transform: npt.NDArray[np.float64],
+    calibration: Calibration,
+    cull: bool,
+    threads: int,
+    images: Images,
+) -> None:
+    """Draw a scene as a camera sees it.
+
+    Parameters
+    ----------
+    scene : Scene
+    transform : (4, 4) float64 array
+        Camera to chunk, checked.
+    calibration : Calibration
+    cull : bool
+        Leave out faces turned away.
+    threads : int
+        How many to use.
+    images : Images
+        Where to draw; all are written whole.
+    """
+    arrays = scene._arrays
+    camera = transform[:3, 3] - scene._origin
+    camera_from_scene = invert(transform)[:3]
+    # Not through the chunk's origin, which may be far away.
+    camera_from_scene[:, 3] = -camera_from_scene[:, :3] @ camera
+    make: type[_FrameTiles] | type[_TurnedTiles] = (
+        _FrameTiles if calibration.type == "frame" else _TurnedTiles
+    )
+    tiles: _Tiles = make(calibration, camera_from_scene)
+    n_blocks = max(
+        -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH) for place in tiles.places
+    )
+
+    def draw(places: Iterable[_Place]) -> None:
+        work = _Work(n_blocks, len(arrays.half), images.face_index is not None)
+        for place in places:
+            work.begin(place)
+            if not tiles.lay_out(place, work):
+                _leave_empty(place, images)
+                continue
+            n = clusters_in_tile(
+                arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, tiles.matrix(place), camera,
+                work.bounds, tiles.parallel, cull, work.planes, work.chosen,
+            )  # fmt: skip
+            tiles.draw(arrays, work.chosen[:n], cull, place, work)
+            tiles.resolve(place, work, images)
+
+    _share(draw, tiles.places, threads)
+
+
+def _share(work: Callable[[Iterable[_Place]], None], places: list[_Place], threads: int) -> None:
+    """Run ``work`` in several threads that take the tiles from one iterator as they come."""
+    waiting = iter(places)  # next() on it is atomic
+    threads = min(threads, len(places))
+    if threads == 1:
+        work(waiting)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(work, waiting) for _ in range(threads)]:
+            future.result()
