@@ -68,6 +68,24 @@ def test_views_of_other_arrays_and_double_precision(tmp_path):
     assert load_image(tmp_path / "b.npy").tolist() == np.full((3, 4), np.pi).tolist()
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".exr"])
+@pytest.mark.parametrize("channels", [None, 2, 4])
+def test_half_precision_stays_where_the_format_has_it(tmp_path, suffix, channels):
+    if suffix == ".exr":
+        pytest.importorskip("OpenEXR", reason="the extra exr is not installed")
+    image = (
+        np.random.default_rng(1)
+        .normal(size=(30, 40) if channels is None else (30, 40, channels))
+        .astype(np.float16)
+    )
+    save_image(tmp_path / f"a{suffix}", image)
+    found = load_image(tmp_path / f"a{suffix}")
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, image)
+    save_image(tmp_path / "a.pfm", image[..., 0] if channels else image)
+    assert load_image(tmp_path / "a.pfm").dtype == np.float32
+
+
 def test_the_tiff_is_deflated_with_the_predictor_for_floats(tmp_path):
     y, x = np.mgrid[:600, :800].astype(np.float32)
     depth = 60 + 5 * np.sin(x / 90) * np.cos(y / 70)
@@ -108,7 +126,7 @@ def test_pillow_reads_the_depth_too(tmp_path):
         ("a.pfm", np.zeros((2, 2), np.int32), TypeError, "int32"),
         ("a.pfm", np.zeros((2, 2, 2)), ValueError, "2 channels"),
         ("a.exr", np.zeros((2, 2), np.int32), TypeError, "int32"),
-        ("a.exr", np.zeros((2, 2, 4)), ValueError, "4 channels"),
+        ("a.exr", np.zeros((2, 2, 5)), ValueError, "5 channels"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path, name, image, error, words):

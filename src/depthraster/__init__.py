@@ -10,6 +10,7 @@ from depthraster.layers import Layers
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.transforms import look_at, nadir
+from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -25,6 +26,7 @@ __all__ = [
     "Comparison",
     "FormatError",
     "Layers",
+    "Picks",
     "Scene",
     "Tolerances",
     "compare",
@@ -32,6 +34,7 @@ __all__ = [
     "load_mesh",
     "look_at",
     "nadir",
+    "pick_point",
     "render",
     "render_depth",
     "save_chunk",

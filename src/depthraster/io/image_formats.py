@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from depthraster.errors import FormatError
 
-__all__ = ["FORMATS", "Format", "write_npz"]
+__all__ = ["FORMATS", "Format", "honest", "write_npz", "write_tiff"]
 
 Image = npt.NDArray[Any]
 
@@ -40,7 +40,7 @@ class Format(NamedTuple):
     read: Callable[[Path], Image]
 
 
-def _honest(path: Path, promised: int, stored: int | None = None) -> None:
+def honest(path: Path, promised: int, stored: int | None = None) -> None:
     """Raise FormatError where a file promises more pixels than it can hold, before memory is taken for them."""
     held = path.stat().st_size if stored is None else stored
     if promised > _MOST_PER_BYTE * held:
@@ -50,26 +50,24 @@ def _honest(path: Path, promised: int, stored: int | None = None) -> None:
         )
 
 
-def _write_tiff(path: Path, image: Image) -> None:
+def write_tiff(path: Path, image: Image, **options: Any) -> None:
+    """Write an (H, W) or (H, W, C) image; the options are tifffile's, and go before what is usual here."""
     import tifffile
 
     channels = image.shape[2] if image.ndim == 3 else 1
-    options: dict[str, Any] = {}
+    usual: dict[str, Any] = {
+        "photometric": "minisblack",
+        "compression": "zlib",
+        "compressionargs": {"level": _LEVEL},
+        "predictor": 3 if image.dtype.kind == "f" else 2,  # floating-point, or differences
+        "rowsperstrip": max(1, min(image.shape[0], _STRIP_BYTES // image[0].nbytes)),
+        "software": "depthraster",
+        "metadata": None,  # no description that only tifffile understands
+    }
     if image.ndim == 3:
-        options["planarconfig"] = "contig"
-        options["extrasamples"] = ["unassalpha" if channels == 2 else "unspecified"] * (channels - 1)
-    tifffile.imwrite(
-        path,
-        image,
-        photometric="minisblack",
-        compression="zlib",
-        compressionargs={"level": _LEVEL},
-        predictor=3 if image.dtype.kind == "f" else 2,  # floating-point, or differences
-        rowsperstrip=max(1, min(image.shape[0], _STRIP_BYTES // image[0].nbytes)),
-        software="depthraster",
-        metadata=None,  # no description that only tifffile understands
-        **options,
-    )
+        usual["planarconfig"] = "contig"
+        usual["extrasamples"] = ["unassalpha" if channels == 2 else "unspecified"] * (channels - 1)
+    tifffile.imwrite(path, image, **(usual | options))
 
 
 def _read_tiff(path: Path) -> Image:
@@ -81,7 +79,7 @@ def _read_tiff(path: Path) -> Image:
             count = sum(len(series.pages) for series in tif.series)
             raise FormatError(f"{path}: there are {count} images in the file; one is needed: split the file")
         page = tif.series[0].keyframe
-        _honest(path, page.nbytes)
+        honest(path, page.nbytes)
         return np.asarray(page.asarray())
 
 
@@ -107,7 +105,7 @@ def write_npz(path: Path, arrays: Mapping[str, Image]) -> None:
 def _read_npz(path: Path) -> Image:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            _honest(path, info.file_size, info.compress_size)
+            honest(path, info.file_size, info.compress_size)
     with np.load(path, allow_pickle=False) as arrays:
         name = "depth" if "depth" in arrays.files else arrays.files[0] if len(arrays.files) == 1 else None
         if name is None:
@@ -132,7 +130,7 @@ def _openexr() -> ModuleType:
 def _write_exr(path: Path, image: Image) -> None:
     exr = _openexr()
     # Z and A are the standard's names of a depth and its alpha.
-    names = {1: "Z", 2: "ZA", 3: "RGB"}[image.shape[2] if image.ndim == 3 else 1]
+    names = {1: "Z", 2: "ZA", 3: "RGB", 4: "RGBA"}[image.shape[2] if image.ndim == 3 else 1]
     planes = image[..., None] if image.ndim == 2 else image
     channels = {name: np.ascontiguousarray(planes[..., k]) for k, name in enumerate(names)}
     header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
@@ -150,14 +148,15 @@ def _read_exr(path: Path) -> Image:
     with exr.File(str(path), separate_channels=True, header_only=True) as file:
         low, high = file.header()["dataWindow"]
         width, height = (int(b) - int(a) + 1 for a, b in zip(low, high, strict=True))
-        _honest(path, 4 * width * height)
+        honest(path, 2 * width * height)  # one channel of half floats at least
     with exr.File(str(path), separate_channels=True) as file:
         planes = {name: channel.pixels for name, channel in file.channels().items()}
-    for names in ("Z", "ZA", "Y", "RGB"):
+    for names in ("Z", "ZA", "Y", "RGB", "RGBA"):
         if set(planes) == set(names):
             return np.array(planes[names]) if len(names) == 1 else np.stack([planes[n] for n in names], -1)
     raise FormatError(
-        f"{path}: the channels are {', '.join(planes)[:200]}; Z, Z and A, Y, or R, G and B are needed: write only those"
+        f"{path}: the channels are {', '.join(planes)[:200]}; Z, Z and A, Y, or R, G, B with or without A are needed: write "
+        "only those"
     )
 
 
@@ -193,17 +192,21 @@ def _read_png(path: Path) -> Image:
 
     data = path.read_bytes()
     if data[:8] == b"\x89PNG\r\n\x1a\n":
-        _honest(path, 2 * int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big"), len(data))
+        honest(path, 2 * int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big"), len(data))
     return np.asarray(imagecodecs.png_decode(data))
 
 
-_TIFF = Format("floating point, int32 or uint16", "float32 int32 uint16", None, _write_tiff, _read_tiff)
+_TIFF = Format(
+    "floating point, int32 or uint16", "float32 float16 int32 uint16", None, write_tiff, _read_tiff
+)
 FORMATS = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".npy": Format("any pixels", "", None, _write_npy, _read_npy),
     ".npz": Format("any pixels", "", None, lambda path, image: write_npz(path, {"image": image}), _read_npz),
-    ".exr": Format("floating point in 1 to 3 channels", "float32", (1, 2, 3), _write_exr, _read_exr),
+    ".exr": Format(
+        "floating point in 1 to 4 channels", "float32 float16", (1, 2, 3, 4), _write_exr, _read_exr
+    ),
     ".pfm": Format("floating point in 1 or 3 channels", "float32", (1, 3), _write_pfm, _read_pfm),
     ".png": Format("uint16 in one channel", "uint16", (1,), _write_png, _read_png),
 }
