@@ -1,4 +1,4 @@
-"""``depthraster compare``: two depth images, or recorded cases, or recorded answers, held against each other.
+"""``depthraster compare``: two depth images, recorded cases, or recorded answers, held against each other or what is here.
 
 It says what the options are and shows what the library found. The commonest change is another option of a comparison: its
 decorator, and an argument of `compare`.
@@ -6,6 +6,7 @@ decorator, and an argument of `compare`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -36,6 +37,12 @@ def _scale(context: click.Context, parameter: click.Parameter, value: str) -> fl
 @click.command()
 @click.argument("ours", metavar="OURS", type=PATH, required=False)
 @click.argument("theirs", metavar="THEIRS", type=PATH, required=False)
+@click.option(
+    "--answers",
+    type=PATH,
+    metavar="FILE",
+    help="Instead of images: tell where a Metashape that answered the probes of record_metashape_golden.py differs.",
+)
 @click.option(
     "--cameras",
     "project",
@@ -91,6 +98,7 @@ def _scale(context: click.Context, parameter: click.Parameter, value: str) -> fl
 def compare(
     ours: Path | None,
     theirs: Path | None,
+    answers: Path | None,
     project: Path | None,
     camera: str | None,
     chunk_name: str | None,
@@ -116,7 +124,12 @@ def compare(
       depthraster compare depth/IMG_1.tif metashape/IMG_1.tif --picture difference.png
       depthraster compare depth/IMG_1.tif metashape/IMG_1.tif --cameras survey.psx --scale auto
       depthraster compare recorded-cases --picture pictures
+      depthraster compare --answers recorded-cases/answers.json
     """  # noqa: D301 (the \b keeps click from wrapping the example)
+    if answers is not None:
+        if ours is not None:
+            raise click.UsageError("--answers is not about images: leave out OURS and THEIRS.")
+        sys.exit(0 if _answers(answers, as_json, debug) else 1)
     if ours is not None and theirs is None and ours.is_dir():
         same = _cases(ours, picture, as_json, threads, debug)
         sys.exit(0 if same else 1)
@@ -187,6 +200,43 @@ def _cases(folder: Path, pictures: Path | None, as_json: bool, threads: int | No
         else:
             click.echo(f"{len(places) - failed} of {len(places)} cases are the same.")
     return failed == 0
+
+
+def _answers(path: Path, as_json: bool, debug: bool) -> bool:
+    """Show where answers differ from what is done here; return whether none do."""
+    with told(debug, _BAD_INPUT):
+        from depthraster.comparison.answers import load_answers
+
+        made_by, answers = load_answers(path)
+        differing = [answer for answer in answers if answer.state == "differs"]
+        if as_json:
+            told_of = {"made_by": made_by, "answers": [dataclasses.asdict(answer) for answer in answers]}
+            click.echo(json.dumps(told_of, indent=1))
+            return not differing
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            title=shown(f"{made_by or 'unknown program'}, against depthraster"), title_justify="left"
+        )
+        for column in ("question", "here", "there", ""):
+            table.add_column(column)
+        for answer in answers:
+            style = "bold red" if answer.state == "differs" else "dim" if answer.state != "same" else ""
+            cells = answer.question, answer.ours, answer.theirs or "-", answer.state
+            table.add_row(*(Text(shown(cell), style=style) for cell in cells))
+        console = Console()
+        console.print(table)
+        for answer in differing:
+            console.print(Text(shown(f"{answer.question}: {answer.theirs}; {answer.way}")))
+        count = {
+            state: sum(answer.state == state for answer in answers) for state in ("same", "not answered")
+        }
+        console.print(
+            f"{count['same']} the same, {len(differing)} differ, {count['not answered']} not answered."
+        )
+    return not differing
 
 
 def _tolerances(limits: dict[str, float | None]) -> Tolerances:
