@@ -137,7 +137,8 @@ def name_mistakes(
     best = _Supposition(calibration, calibration)
     before = fit = search.fit(best)
     for _ in range(_MOST):
-        if fit.loss < _LEAST or (fit.unexplained < 1e-3 and fit.loss < 10 * _LEAST):
+        done = best.number > 0 and fit.unexplained < 1e-3 and fit.loss < 10 * _LEAST
+        if fit.loss < _LEAST or done:
             break
         found = search.best(best)
         if found is None or not search.fit(found).loss < _WORTH * fit.loss:
