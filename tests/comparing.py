@@ -111,13 +111,8 @@ def check_agreement(
     frame, parallel = calibration.type == "frame", calibration.type == "orthographic"
     ray_length = 1.0 if parallel else np.linalg.norm(answer.rays[i], axis=1)
     z = 1.0 if parallel else answer.rays[i, 2] / ray_length
-    tangent = np.sqrt(np.maximum(1.0 / np.maximum(own.cosine, 1e-9) ** 2 - 1.0, 0.0))
-    if frame:
-        allowed = DEPTH * own.distance
-    elif parallel:
-        allowed = DEPTH * own.farthest + RAY * tangent / calibration.f
-    else:
-        allowed = (DEPTH + RAY * tangent / calibration.f) * own.distance
+    base = own.farthest if parallel else own.distance
+    allowed = DEPTH * base + (0.0 if frame else RAY * own.change)
 
     steep = own.cosine < GRAZING
     none_of((np.abs(length[i] - own.distance) > allowed) & ~steep, "range differs")

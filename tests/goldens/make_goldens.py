@@ -5,7 +5,7 @@ it knows, and for the others come from formulas written here from Metashape's ma
 bisection; each is checked by the forward formula, OpenCV's too where it has one. Depths are then computed in float64 from
 the face that Embree names. Nothing of depthraster is imported.
 
-    pip install "depthraster[goldens]"
+    pip install "depthraster[test,bench]"
     python tests/goldens/make_goldens.py
 
 writes ``mesh.ply`` and a folder for each case: ``case.json`` and ``depth.tif``. The commonest change is another case: a line

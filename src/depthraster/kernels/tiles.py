@@ -50,6 +50,7 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 
+_EDGE_ON = 1e-10  # of a face's distance, by which the camera has to be off its plane
 _STEEP = 4.0  # times that 1/Z may change within half a block, before it is computed in float64
 
 
@@ -337,7 +338,10 @@ def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
     ux, uy, uz = bx - ax, by - ay, bz - az
     a2, b2, d2 = ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux
     volume = ax * a0 + ay * b0 + az * d0
-    if volume == 0.0 or not np.isfinite(volume) or (cull and volume > 0.0):
+    # A camera in the face's own plane sees nothing of it; rounding alone must not put it before or behind.
+    if abs(volume) <= _EDGE_ON * (abs(ax * a0) + abs(ay * b0) + abs(az * d0)) or not np.isfinite(volume):
+        return False
+    if cull and volume > 0.0:
         return False
     wa, wb, wd = (a0 + a1 + a2) / volume, (b0 + b1 + b2) / volume, (d0 + d1 + d2) / volume
     scale = max(
