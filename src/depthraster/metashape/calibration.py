@@ -162,7 +162,7 @@ class Calibration(Facade):
         options: dict[str, Any] = {}
         if _format(format) == "opencv":
             options = {"width": self.width or None, "height": self.height or None}
-        self._take(values.Calibration.load(path, **options))  # type: ignore[attr-defined]
+        self._take(values.Calibration.load(path, **options))
 
     def save(
         self,
@@ -170,7 +170,7 @@ class Calibration(Facade):
         format: CalibrationFormat = CalibrationFormat.CalibrationFormatXML,
     ) -> None:
         """Write a calibration file."""
-        self.as_value().save(path, format=_format(format))  # type: ignore[attr-defined]
+        self.as_value().save(path, format=_format(format))
 
     def __repr__(self) -> str:
         parameters = ", ".join(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 import depthraster.chunk as values
 from depthraster.metashape.algebra import Matrix, Vector, as_vector
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from depthraster.metashape.chunk import Chunk
 
 __all__ = ["Camera", "Photo", "Sensor"]
+
+Array = npt.NDArray[np.float64]
 
 
 class Sensor(Facade):
@@ -230,6 +233,7 @@ class Camera(Facade):
         "__weakref__",
         "_calibration",
         "_chunk",
+        "_inverse",
         "_transform",
         "_value",
         "enabled",
@@ -255,7 +259,7 @@ class Camera(Facade):
         """Take place and lens of a value."""
         self.sensor = sensor
         # A place in another component's frame is none in the chunk's.
-        self._transform = value.transform if value.in_active_component else None
+        self._set_place(value.transform if value.in_active_component else None)
         own = value.calibration
         self._calibration = None if own is None or own == sensor._value.calibration else Calibration._of(own)
 
@@ -286,7 +290,11 @@ class Camera(Facade):
 
     @transform.setter
     def transform(self, transform: Any) -> None:
-        self._transform = None if transform is None else check_transform(Matrix(transform))
+        self._set_place(None if transform is None else check_transform(Matrix(transform)))
+
+    def _set_place(self, transform: Array | None) -> None:
+        self._transform = transform
+        self._inverse = None if transform is None else invert(transform)  # for `project`, point by point
 
     @property
     def center(self) -> Vector | None:
@@ -323,11 +331,10 @@ class Camera(Facade):
 
     def project(self, point: Any) -> Vector | None:
         """Return the pixel coordinates of a point in the chunk's frame, outside the photo, too; None if it is not imaged."""
-        if self._transform is None:
+        if self._transform is None or self._inverse is None:
             return None
-        inverse = invert(self._transform)
         xyz = as_vector(point, (3,), "the point") - self._transform[:3, 3]  # not through the chunk's origin
-        return self.calibration.project(inverse[:3, :3] @ xyz)
+        return self.calibration.project(self._inverse[:3, :3] @ xyz)
 
     def unproject(self, point: Any) -> Vector | None:
         """Return a point in the chunk's frame that is imaged at a pixel; None where the camera is not aligned.
