@@ -500,14 +500,17 @@ def probe_fold():
 
 def probe_opencv():
     """Find out how calibrations are written for OpenCV."""
-    lens = calibration(640, 480, 500.0, **LENS)
+    # Of what OpenCV knows, too.
+    lens = calibration(
+        640, 480, 500.0, **{name: LENS[name] for name in ("cx", "cy", "k1", "k2", "k3", "p1", "p2")}
+    )
     path = os.path.join(tempfile.mkdtemp(), "opencv.xml")
     lens.save(path, format=Metashape.CalibrationFormatOpenCV)
     with open(path) as file:
         text = file.read()
 
     def numbers(name):
-        data = re.search(rf"<{name}.*?<data>(.*?)</data>.*?</{name}>", text, re.DOTALL)
+        data = re.search(rf"<{name}\b.*?<data>(.*?)</data>", text, re.DOTALL | re.IGNORECASE)
         return [float(word) for word in data.group(1).split()]
 
     matrix, distortion = numbers("Camera_Matrix"), numbers("Distortion_Coefficients")

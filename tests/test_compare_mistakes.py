@@ -203,3 +203,46 @@ def test_a_lens_without_what_could_be_mistaken_is_not_accused(scene):
     found = dr.compare(drawn(scene, lens), wrong, calibration=lens)
     assert not found
     assert not {name for name, _ in names(found)} & {"p1_p2_exchanged", "k4_dropped", "b1_b2_exchanged"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mistakes_of_random_lenses_are_named_where_they_move_anything_by_a_fifth_of_a_pixel(seed):
+    rng = np.random.default_rng(seed)
+    kind = ("frame", "fisheye", "equisolid_fisheye")[seed % 3]
+    width, height = (int(side) for side in rng.integers(150, 500, 2))
+    names = {
+        "cx": 5,
+        "cy": 5,
+        "k1": 0.1,
+        "k2": 0.03,
+        "k3": 0.01,
+        "k4": 0.01,
+        "p1": 3e-3,
+        "p2": 3e-3,
+        "b1": 3,
+        "b2": 3,
+    }
+    values = {name: float(rng.uniform(-size, size)) for name, size in names.items()}
+    f = max(width, height) * (rng.uniform(0.5, 1.2) if kind == "frame" else rng.uniform(0.3, 0.5))
+    lens = dr.Calibration(width, height, f, type=kind, **values)
+    hills = meshes.terrain(rng, 50, 50, 80.0, 40.0, rng.uniform(2, 8))
+    ball = meshes.icosphere(3, 4.0)
+    scene = dr.Scene(*meshes.joined(hills, (ball[0] + [3.0, 2.0, 25.0], ball[1])))
+    image = dr.render_depth(scene, np.eye(4), lens)
+    wrong = {
+        "p1_p2_exchanged": {"p1": lens.p2, "p2": lens.p1},
+        "b1_b2_exchanged": {"b1": lens.b2, "b2": lens.b1},
+        "k4_dropped": {"k4": 0.0},
+        "half_pixel": {"cx": lens.cx - 0.5, "cy": lens.cy - 0.5},
+    }
+    n_failed = 0
+    for name, change in wrong.items():
+        found = dr.compare(
+            image, dr.render_depth(scene, np.eye(4), dataclasses.replace(lens, **change)), calibration=lens
+        )
+        if found.differences.pixels.p999 < 0.2:  # the coefficient is small
+            continue
+        assert not found
+        n_failed += 1
+        assert [finding.name for finding in found.findings] == [name], str(found)
+    assert n_failed >= 2
