@@ -17,7 +17,7 @@ LAYERS = [
     ("__main__",),
     ("cli",),
     ("demo", "metashape"),
-    ("survey",),
+    ("comparison", "survey"),
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "selection", "views"),
     ("render", "visibility"),

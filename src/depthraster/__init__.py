@@ -15,6 +15,7 @@ from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
+    from depthraster.comparison import Comparison, Tolerances, compare
     from depthraster.io.calibration_files import load_calibrations
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
@@ -24,11 +25,14 @@ __all__ = [
     "Calibration",
     "Camera",
     "Chunk",
+    "Comparison",
     "FormatError",
     "Layers",
     "Picks",
     "RenderedView",
     "Scene",
+    "Tolerances",
+    "compare",
     "load_calibrations",
     "load_chunk",
     "load_mesh",
@@ -45,6 +49,9 @@ __all__ = [
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
+    "Comparison": "depthraster.comparison",
+    "Tolerances": "depthraster.comparison",
+    "compare": "depthraster.comparison",
     "load_calibrations": "depthraster.io.calibration_files",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
