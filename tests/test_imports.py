@@ -20,7 +20,7 @@ LAYERS = [
     ("survey",),
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "selection"),
-    ("render",),
+    ("render", "visibility"),
     ("io", "layers", "pipeline"),
     ("scene",),
     ("chunk",),

@@ -10,6 +10,7 @@ from depthraster.layers import Layers
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.transforms import look_at, nadir
+from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -23,11 +24,13 @@ __all__ = [
     "Chunk",
     "FormatError",
     "Layers",
+    "Picks",
     "Scene",
     "load_chunk",
     "load_mesh",
     "look_at",
     "nadir",
+    "pick_point",
     "render",
     "render_depth",
     "save_chunk",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
-from depthraster.layers import Layers, checked_layers
+from depthraster.layers import Layers, checked_layers, normal_layer
 from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform
@@ -111,7 +111,7 @@ def render(
     transform, calibration, cull_faces, depth, threads
         As for `render_depth`.
     layers : str or iterable of str
-        Any of ``"depth"``, ``"alpha"``, ``"range"``, ``"face_index"``.
+        Any of ``"depth"``, ``"alpha"``, ``"range"``, ``"face_index"``, ``"normal"``.
     background : float
         Value of ``depth`` and ``range`` where no face is seen.
 
@@ -131,14 +131,17 @@ def render(
     shape = (calibration.height, calibration.width)
     image = np.empty((*shape, 2 if "alpha" in names else 1), np.float32)
     ranges = np.empty(shape if "range" in names else (0, 0), np.float32)
-    face_index = np.empty(shape, np.int32) if "face_index" in names else None
+    face_index = np.empty(shape, np.int32) if names & {"face_index", "normal"} else None
     images = Images(image, ranges, face_index, *shown)
     draw_images(scene, *view, bool(cull_faces), thread_count(threads), images)
     return Layers(
         depth=image[..., 0] if "depth" in names else None,
         alpha=image[..., 1] if "alpha" in names else None,
         range=ranges if "range" in names else None,
-        face_index=face_index,
+        face_index=face_index if "face_index" in names else None,
+        normal=None
+        if "normal" not in names or face_index is None
+        else normal_layer(scene, view[0], face_index, thread_count(threads)),
     )
 
 

@@ -99,7 +99,8 @@ class Scene:
     that cluster's own extent, so about 1e-6 pixel or less where the cluster fills the image).
     """
 
-    __slots__ = ("_arrays", "_bounds", "_n_dropped", "_origin")
+    __slots__ = ("_arrays", "_bounds", "_n_dropped", "_origin", "_places")
+    _places: npt.NDArray[np.int32]  # made when it is first asked for
 
     def __init__(
         self,
@@ -167,6 +168,23 @@ class Scene:
     def nbytes(self) -> int:
         """Bytes of memory that the prepared mesh takes."""
         return sum(array.nbytes for array in self._arrays if isinstance(array, np.ndarray))
+
+    def _face_places(self) -> npt.NDArray[np.int32]:
+        """Return where in `face_ids` each face of the caller's mesh lies, by its index.
+
+        Four bytes per face. Indices of faces that were dropped lead nowhere: no pixel has them.
+        """
+        try:
+            return self._places
+        except AttributeError:
+            ids = self._arrays.face_ids
+            places = np.empty(int(ids.max()) + 1, np.int32)
+            places[ids] = np.arange(len(ids), dtype=np.int32)
+            places.flags.writeable = False
+            object.__setattr__(
+                self, "_places", places
+            )  # of two threads that come here, the later one's stays
+            return places
 
     def __repr__(self) -> str:
         return f"Scene(n_faces={self.n_faces}, nbytes={self.nbytes})"
