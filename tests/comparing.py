@@ -2,8 +2,9 @@
 
 Beyond 1e-3 px of every face edge the two must agree on coverage and on the face. Within it the renderer may
 choose either side of the edge, but what it chooses must be a face within 1e-3 px of the ray, drawn at its own
-depth, and it may choose nothing only where a surface ends. The tolerances are the design's; to add a layer,
-add its rule to ``check_agreement``.
+place, and it may choose nothing only where a surface ends. The same holds for every lens model; as Z passes through
+0 beside a wide camera, what it may be off by is measured by the distance there. The tolerances are the design's; to
+add a layer, add its rule to ``check_agreement``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def compare(
 ) -> tuple[dr.Layers, reference.Answer]:
     """Render and trace a mesh, assert that both agree and return them; ``flat_index``: only these pixels."""
     scene = dr.Scene._with_storage(*mesh, storage)
-    layers = dr.render(scene, transform, calibration, LAYERS, cull_faces=cull_faces, background=np.nan)
+    layers = dr.render(
+        scene, transform, calibration, LAYERS, cull_faces=cull_faces, background=np.nan, depth="z"
+    )
     answer = reference.trace(*mesh, transform, calibration, cull_faces, flat_index)
     check_agreement(layers, answer, mesh, transform, calibration, cull_faces, flat_index)
     return layers, answer
@@ -46,7 +49,7 @@ def check_agreement(
     cull_faces: bool,
     flat_index: np.ndarray | None = None,
 ) -> None:
-    """Assert every rule of this module; ``layers`` rendered with a NaN background."""
+    """Assert every rule of this module; ``layers`` rendered with a NaN background and depth as Z."""
     shape = (calibration.height, calibration.width)
     assert layers.depth.shape == layers.alpha.shape == layers.range.shape == layers.face_index.shape == shape
     assert layers.depth.dtype == layers.alpha.dtype == layers.range.dtype == np.float32
@@ -63,7 +66,7 @@ def check_agreement(
             raise AssertionError(
                 f"{what}: {len(worst)} of {len(wrong)} pixels, first (row {row}, col {col}): "
                 f"rendered face {claimed[i]} depth {depth[i]!r} range {length[i]!r}; "
-                f"twin face {answer.face_index[i]} depth {answer.depth[i]!r} "
+                f"twin face {answer.face_index[i]} depth {answer.depth[i]!r} range {answer.distance[i]!r} "
                 f"runner-up {answer.runner_up[i]!r} "
                 f"edge {answer.edge_distance[i]:.3g} px rim {answer.rim_distance[i]:.3g} px "
                 f"cosine {answer.cosine[i]:.3g} sharpness {answer.sharpness[i]:.3g} ray {answer.rays[i]}"
@@ -94,16 +97,21 @@ def check_agreement(
     if cull_faces:
         none_of(~own.front & (own.cosine > 1e-9), "a face that is turned away is drawn")
     other = (claimed != answer.face_index)[i]
-    none_of(other & free[i] & ~(own.depth <= answer.depth[i] * (1 + DEPTH)), "a farther face is drawn")
+    none_of(other & free[i] & ~(own.distance <= answer.distance[i] * (1 + DEPTH)), "a farther face is drawn")
+
+    # The camera's Z of a point one unit along the ray; what depth may be off by is measured by depth where it is never
+    # 0, else by range.
+    frame, parallel = calibration.type == "frame", calibration.type == "orthographic"
+    ray_length = 1.0 if parallel else np.linalg.norm(answer.rays[i], axis=1)
+    z = 1.0 if parallel else answer.rays[i, 2] / ray_length
+    allowed = DEPTH * (z if frame else 1.0) * own.distance
 
     steep = own.cosine < GRAZING
-    none_of((np.abs(depth[i] - own.depth) > DEPTH * own.depth) & ~steep, "depth differs")
+    none_of((np.abs(length[i] - own.distance) > DEPTH * own.distance) & ~steep, "range differs")
+    none_of((np.abs(depth[i] - own.depth) > allowed) & ~steep, "depth differs")
+    along = depth[i] * ray_length if frame else length[i]  # see `reference.Claim`
     none_of(
-        (depth[i] < own.nearest * (1 - DEPTH)) | (depth[i] > own.farthest * (1 + DEPTH)),
-        "depth leaves the face",
+        (along < own.nearest * (1 - DEPTH)) | (along > own.farthest * (1 + DEPTH)), "depth leaves the face"
     )
-    stretch = np.sqrt(1 + (answer.rays[i] ** 2).sum(axis=1))
-    none_of(
-        np.abs(length[i] - depth[i] * stretch) > DEPTH * length[i],
-        "range is not depth times the ray's length",
-    )
+    unlike = np.abs(length[i] * z - depth[i]) > DEPTH * (z if frame else 1.0) * length[i]
+    none_of(unlike, "range and depth are not of one point")

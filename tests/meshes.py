@@ -50,6 +50,15 @@ def random_transform(rng: np.random.Generator, scale: float = 1.0, spread: float
     return transform
 
 
+def turned(mesh: Mesh, direction: tuple[float, float, float] | np.ndarray) -> Mesh:
+    """The mesh turned about the origin so that what was ahead, along +Z, lies in a direction."""
+    ahead = np.asarray(direction, float) / np.linalg.norm(direction)
+    across = np.cross(np.eye(3)[np.argmin(np.abs(ahead))], ahead)
+    across /= np.linalg.norm(across)
+    vertices, faces = mesh
+    return vertices @ np.stack([across, np.cross(ahead, across), ahead]), faces
+
+
 def _as_soup(corners: np.ndarray) -> Mesh:
     return corners.reshape(-1, 3), np.arange(len(corners) * 3).reshape(-1, 3)
 
@@ -57,26 +66,31 @@ def _as_soup(corners: np.ndarray) -> Mesh:
 def soup(
     rng: np.random.Generator,
     n: int,
-    half_field: float,
+    half_field: float | None,
     sizes: tuple[float, float] = (1e-3, 3.0),
     depths: tuple[float, float] = (0.5, 50.0),
 ) -> Mesh:
     """Unconnected triangles of every scale, some beside, behind or across Z = 0.
 
     ``sizes`` are in units of their depth (log-uniform);
-    ``half_field`` is the tangent of half the field of view that they are strewn over.
+    ``half_field`` is the tangent of half the field of view that they are strewn over, None for all around.
     """
     depth = np.exp(rng.uniform(np.log(depths[0]), np.log(depths[1]), n))
-    centre = (
-        np.concatenate([rng.uniform(-1.3, 1.3, (n, 2)) * half_field, np.ones((n, 1))], axis=1)
-        * depth[:, None]
-    )
+    centre = _directions(rng, n, half_field, 1.3) * depth[:, None]
     centre[rng.random(n) < 0.05] *= -1
-    size = depth * half_field * np.exp(rng.uniform(np.log(sizes[0]), np.log(sizes[1]), n))
+    size = depth * (half_field or 1.0) * np.exp(rng.uniform(np.log(sizes[0]), np.log(sizes[1]), n))
     return _as_soup(centre[:, None] + rng.normal(size=(n, 3, 3)) * size[:, None, None])
 
 
-def slivers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
+def _directions(rng: np.random.Generator, n: int, half_field: float | None, overlap: float) -> np.ndarray:
+    """Rays (n, 3) with Z = 1 over a field of view and ``overlap`` times that, or unit vectors all around."""
+    if half_field is None:
+        every = rng.normal(size=(n, 3))
+        return every / np.linalg.norm(every, axis=1)[:, None]
+    return np.concatenate([rng.uniform(-overlap, overlap, (n, 2)) * half_field, np.ones((n, 1))], axis=1)
+
+
+def slivers(rng: np.random.Generator, n: int, half_field: float | None) -> Mesh:
     """Long triangles whose third corner is 1e-2 ... 1e-9 of their length off the line of the others."""
     a = _in_view(rng, n, half_field)
     b = _in_view(rng, n, half_field)
@@ -86,7 +100,7 @@ def slivers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
     return _as_soup(np.stack([a, b, c], axis=1))
 
 
-def needles(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
+def needles(rng: np.random.Generator, n: int, half_field: float | None) -> Mesh:
     """Long triangles with one edge 1e-2 ... 1e-9 of their length."""
     a = _in_view(rng, n, half_field)
     b = _in_view(rng, n, half_field)
@@ -95,12 +109,9 @@ def needles(rng: np.random.Generator, n: int, half_field: float) -> Mesh:
     return _as_soup(np.stack([a, b, c], axis=1))
 
 
-def _in_view(rng: np.random.Generator, n: int, half_field: float) -> np.ndarray:
+def _in_view(rng: np.random.Generator, n: int, half_field: float | None) -> np.ndarray:
     depth = np.exp(rng.uniform(np.log(1), np.log(50), n))
-    return (
-        np.concatenate([rng.uniform(-1.1, 1.1, (n, 2)) * half_field, np.ones((n, 1))], axis=1)
-        * depth[:, None]
-    )
+    return _directions(rng, n, half_field, 1.1) * depth[:, None]
 
 
 def crossers(rng: np.random.Generator, n: int, half_field: float) -> Mesh:

@@ -15,10 +15,8 @@ LENSES = sorted(cameras.LENSES)
 
 
 def directions(calibration):
-    rays = reference.Lens(calibration).unproject(
-        reference.pixel_centres(calibration.width, calibration.height)
-    )
-    return np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+    pixels = reference.pixel_centres(calibration.width, calibration.height)
+    return reference.Lens(calibration).unproject(pixels)
 
 
 @pytest.mark.parametrize("lens", LENSES)

@@ -64,7 +64,7 @@ def test_vertices_on_pixel_centres_of_any_lens(lens, step):
     faces = meshes.grid(nx, ny, (0, 0), (1, 1))[1]
     faces = faces[np.isfinite(rays[faces]).all(axis=(1, 2))]
     depth = np.random.default_rng(step).uniform(5, 6, len(rays))
-    vertices = np.concatenate([rays, np.ones((len(rays), 1))], axis=1) * depth[:, None]
+    vertices = rays * depth[:, None]
     vertices = np.where(np.isfinite(vertices), vertices, 0.0)
     layers, _ = comparing.compare((vertices, faces), np.eye(4), calibration, False)
     assert (layers.face_index >= 0).sum() > 100
