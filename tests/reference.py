@@ -28,8 +28,8 @@ import numpy as np
 
 from reference_lens import Lens, image_plane, near_domain_border, pixel_centres
 
-__all__ = ["MARGIN", "Answer", "Claim", "Lens", "near_domain_border", "pixel_centres", "to_camera", "trace",
-           "trace_faces"]  # fmt: skip
+__all__ = ["MARGIN", "Answer", "Claim", "Lens", "image_plane", "near_domain_border", "pixel_centres", "to_camera",
+           "trace", "trace_faces"]  # fmt: skip
 
 MARGIN = 2.0
 """Distances to edges are exact up to this many pixels of the undistorted plane; farther may be inf."""
@@ -77,13 +77,26 @@ def _dot(a: Any, b: Any) -> Any:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
+def _no_thinner(step: np.ndarray, other: np.ndarray, look: np.ndarray) -> np.ndarray:
+    """``step`` (3, n), or a thousandth of ``other`` where it is less, square to that and to the look.
+
+    All pixels of a row at a panorama's pole look the same way: one is no wide way from the next there.
+    """
+    least = 1e-3 * np.linalg.norm(other, axis=0)
+    square = np.cross(other, look, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        square = square / np.linalg.norm(square, axis=0) * least
+    return np.where(np.linalg.norm(step, axis=0) < least, square, step)
+
+
 class _Rays:
     """The rays of n pixels. Arrays of components first: look (3, n), across and down, per pixel, likewise."""
 
     def __init__(self, lens: Lens, plane: np.ndarray) -> None:
         self.parallel, self.frame = lens.parallel, lens.type == "frame"
         self.look = lens.look(plane).T
-        self.across, self.down = lens.look_per_pixel(plane).transpose(1, 2, 0)
+        across, down = lens.look_per_pixel(plane).transpose(1, 2, 0)
+        self.across, self.down = _no_thinner(across, down, self.look), _no_thinner(down, across, self.look)
         self.length = np.ones(len(plane)) if self.parallel else np.linalg.norm(self.look, axis=0)
         # Places of looks among each other, and how far `MARGIN` reaches from there.
         self.place = self.look / self.length
@@ -136,7 +149,7 @@ class _Meeting:
     t counts looks (Z with rays side by side); nearest ... farthest is what t can be on the face; sides are the
     distances from the three edges' whole lines in pixels; cosine is that of the angle between ray and normal. Where
     rays run side by side a face that reaches behind the camera is cut at Z = 0; cut is the distance of what is
-    inside the whole face from there, inf where there is no such cut.
+    inside the whole face from there, inf where there is no such cut. change is what t changes by from pixel to pixel.
     """
 
     inside: Any
@@ -146,6 +159,7 @@ class _Meeting:
     sides: list[Any]
     cosine: Any
     cut: Any
+    change: Any
 
 
 def _meet(rays: _Rays, faces: _Faces) -> _Meeting:
@@ -155,20 +169,20 @@ def _meet(rays: _Rays, faces: _Faces) -> _Meeting:
         value = _dot(edge, rays.look)
         # The three sum up to dot(normal, look), and t = -facing / that > 0.
         inside = inside & (value * -np.sign(faces.facing) >= 0)
-        per_pixel = np.hypot(_dot(edge, rays.across), _dot(edge, rays.down))
-        sides.append(np.abs(value) / np.maximum(per_pixel, 1e-300))
+        sides.append(np.abs(value) / np.maximum(_per_pixel(edge, rays), 1e-300))
     cut = np.full(np.shape(inside), np.inf)
     if rays.parallel:
         slope = faces.normal[2] + 0 * rays.length
         x, y = faces.corner[0, :2] - rays.look[:2]
         t = faces.corner[0, 2] + (faces.normal[0] * x + faces.normal[1] * y) / slope
-        per_pixel = np.hypot(_dot(faces.normal, rays.across), _dot(faces.normal, rays.down))
+        change = _per_pixel(faces.normal, rays) / np.abs(slope)
         is_cut = inside & (faces.corner[:, 2] <= 0).any(axis=0)
-        cut = np.where(is_cut, np.abs(t * slope) / np.maximum(per_pixel, 1e-300), np.inf)
+        cut = np.where(is_cut, np.abs(t) / np.maximum(change, 1e-300), np.inf)
         ends = [corner[2] + 0 * rays.length for corner in faces.corner]
     else:
         slope = _dot(faces.normal, rays.look)
         t = -faces.facing / slope
+        change = np.abs(t) * _per_pixel(faces.normal, rays) / np.abs(slope)
         if rays.frame:
             ends = [corner[2] + 0 * rays.length for corner in faces.corner]
         else:
@@ -178,7 +192,12 @@ def _meet(rays: _Rays, faces: _Faces) -> _Meeting:
     # Rounding must not carry a sliver's depth out of the sliver, hence the clip.
     t = np.clip(t, nearest, farthest)
     cosine = np.abs(slope) / np.linalg.norm(faces.normal, axis=0) / rays.length
-    return _Meeting(inside & (t > 0), t, np.maximum(nearest, 0), farthest, sides, cosine, cut)
+    return _Meeting(inside & (t > 0), t, np.maximum(nearest, 0), farthest, sides, cosine, cut, change)
+
+
+def _per_pixel(normal: Any, rays: _Rays) -> Any:
+    """How fast dot(normal, look) changes, at most, per pixel."""
+    return np.hypot(_dot(normal, rays.across), _dot(normal, rays.down))
 
 
 def _edge_distances(rays: _Rays, faces: _Faces, k: int, side: Any) -> Any:
@@ -348,12 +367,14 @@ class Claim:
 
     distance is that of the face's plane along the ray, kept within nearest ... farthest, what the face's corners have
     along the ray (for frame lenses: as if the ray reached to the least and the greatest Z of the corners), and depth
-    the Z there; gap is the ray's distance from the face in pixels of the undistorted plane, 0 inside; cosine is that
-    of the angle between ray and normal; front whether the face is turned towards the camera.
+    the Z there; change is what distance changes by from one pixel to the next on the face's plane; gap is the ray's
+    distance from the face in pixels of the undistorted plane, 0 inside; cosine is that of the angle between ray and
+    normal; front whether the face is turned towards the camera.
     """
 
     distance: np.ndarray
     depth: np.ndarray
+    change: np.ndarray
     nearest: np.ndarray
     farthest: np.ndarray
     gap: np.ndarray
@@ -385,6 +406,7 @@ def trace_faces(
     return Claim(
         distance=meeting.t * rays.length,
         depth=depth,
+        change=meeting.change * rays.length,
         nearest=meeting.nearest * rays.length,
         farthest=meeting.farthest * rays.length,
         gap=np.where(meeting.inside, 0.0, gap),

@@ -87,7 +87,9 @@ def test_the_valid_radius_is_where_growth_ends():
     assert dr.Calibration(10, 10, 5.0, k1=0.1).valid_radius == math.inf
     assert dr.Calibration(10, 10, 5.0, k1=-0.1).valid_radius == pytest.approx(math.sqrt(1 / 0.3), rel=1e-14)
     # Tiny high terms do not hide the fold of the low ones.
-    assert dr.Calibration(10, 10, 5.0, k1=-0.1, k4=1e-12).valid_radius == pytest.approx(math.sqrt(1 / 0.3))
+    for tiny in (1e-12, -1e-12, 1e-180, -1e-180, 5e-324):
+        lens = dr.Calibration(10, 10, 5.0, k1=-0.1, k4=tiny)
+        assert lens.valid_radius == pytest.approx(math.sqrt(1 / 0.3))
 
 
 def test_what_is_not_imaged_is_nan():

@@ -55,7 +55,16 @@ end_header
 """
 
 
-@pytest.mark.parametrize("name", ["render_one_view.py", "synthetic_views.py", "fisheye.py", "panorama.py"])
+EXAMPLES = [
+    "render_one_view.py",
+    "synthetic_views.py",
+    "fisheye.py",
+    "panorama.py",
+    "calibration_from_opencv.py",
+]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs(name, capsys):
     runpy.run_path(str(ROOT / "examples" / name))
     assert "of the pixels see" in capsys.readouterr().out

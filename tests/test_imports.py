@@ -31,8 +31,9 @@ LAYERS = [
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
-# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh.
-ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io")}
+# Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh, a
+# calibration is read and written.
+ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("calibration", "io")}
 
 HEAVY = (
     "trimesh",
@@ -45,6 +46,8 @@ HEAVY = (
     "scipy",
     "matplotlib",
     "pyproj",
+    "yaml",
+    "cv2",
 )
 
 
@@ -130,6 +133,7 @@ def test_public_names_exist():
         "render_depth",
         "load_mesh",
         "load_chunk",
+        "load_calibrations",
         "FormatError",
         "Layers",
     ):

@@ -31,7 +31,7 @@ def rays_of(calibration, row0, col0, n_rows, n_cols):
         :, col0 // grid.spacing : -(-(col0 + n_cols) // grid.spacing)
     ].any()
     if left:
-        iterate_rays(grid.exact, grid.spacing, lens, *place)
+        iterate_rays(grid.exact, grid.spacing, lens, *place, ray_scratch())
     assert np.isfinite(refs).all()
     parts = blocks.reshape(down, across, 3, BLOCK_HEIGHT, BLOCK_WIDTH)
     some = (parts[:, :, 2] == 0).any(axis=(2, 3))  # blocks with an imaged pixel

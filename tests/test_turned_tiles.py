@@ -59,7 +59,9 @@ def laid_out(calibration, tile):
     blocks, refs = np.full((down * across, 3 * N), 7, np.float32), np.full((down * across, 4), np.nan)
     where, zero, lens = (tile.n_rows, tile.n_cols, blocks, refs), np.float32(0.0), calibration.lens_params()
     if fill_rays(tile.nodes, tile.exact, tile.spacing, zero, 0, 0, *where, ray_scratch()):
-        iterate_directions(tile.exact, tile.spacing, lens, tile.turn, zero, tile.row0, tile.col0, *where)
+        iterate_directions(
+            tile.exact, tile.spacing, lens, tile.turn, zero, tile.row0, tile.col0, *where, ray_scratch()
+        )
     bounds = np.empty(6)
     return (blocks, refs, bounds) if bound_rays(refs, bounds) else None
 

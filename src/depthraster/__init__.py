@@ -15,6 +15,7 @@ from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
+    from depthraster.io.calibration_files import load_calibrations
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
     from depthraster.io.metashape_writer import save_chunk
@@ -28,6 +29,7 @@ __all__ = [
     "Layers",
     "Picks",
     "Scene",
+    "load_calibrations",
     "load_chunk",
     "load_mesh",
     "look_at",
@@ -42,6 +44,7 @@ __all__ = [
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
+    "load_calibrations": "depthraster.io.calibration_files",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
     "save_chunk": "depthraster.io.metashape_writer",

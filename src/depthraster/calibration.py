@@ -1,7 +1,8 @@
 """`Calibration`: the lens and size of an image as one frozen value, with the maps between pixels and directions.
 
 The formulas are in ``kernels/lens.py`` (the frame lens and its distortion) and ``kernels/directions.py`` (all others),
-one point at a time; here arrays come in, are checked, and go through them. Reading calibrations from files is ``io``'s.
+one point at a time; here arrays come in, are checked, and go through them. Files, and what other programs make of a lens,
+are ``io``'s (``io/calibration_files.py``); the methods that are here for them only call it.
 
 To add a lens model: give it a number in ``kernels/directions.py`` and a branch in each of `direction_of` and
 `project_direction`; add its line to `_LENSES` below, its formula to the docstring of `Calibration` and to
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -154,18 +156,18 @@ class Calibration:
         Notes of `Calibration`) ends at theta = pi in any case.
         """
         end = _LENSES[self.type].plane
-        # d (r R) / dr as a polynomial in r², highest power first; leading zeros and negligible terms are
-        # numpy's.
+        # d (r R) / dr as a polynomial in r², highest power first. Its roots are sought as those of the polynomial in 1/r²,
+        # which begins with 1: coefficients next to nothing then send roots to 0 instead of overflowing.
         polynomial = [9.0 * self.k4, 7.0 * self.k3, 5.0 * self.k2, 3.0 * self.k1, 1.0]
-        roots = np.roots(polynomial)
-        squares = [
+        roots = np.roots(polynomial[::-1])
+        inverses = [
             float(root.real)
             for root in roots
-            if root.real > 0.0 and abs(root.imag) <= 1e-7 * abs(root)
+            if root.real > 1e-30 and abs(root.imag) <= 1e-7 * abs(root)
         ]  # fmt: skip
-        if not squares:
+        if not inverses:
             return end
-        square = min(squares)
+        square = 1.0 / max(inverses)
         for _ in range(3):  # polish; numpy's roots lose digits when the coefficients differ much
             slope = float(np.polyval(np.polyder(polynomial), square))
             if slope < 0.0:
@@ -316,6 +318,166 @@ class Calibration:
             b1=self.b1 * factor,
             b2=self.b2 * factor,
         )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        camera: str | int | None = None,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        fisheye: bool | None = None,
+        pixel_center: float | None = None,
+        fit: bool | float = False,
+    ) -> Calibration:
+        """Read a calibration file.
+
+        What it is, its content says, not its name: Metashape's calibration XML, PhotoScan's included; OpenCV's XML, YAML or
+        JSON, and ROS' camera_info; COLMAP's ``cameras.txt`` or ``cameras.bin``; nerfstudio's ``transforms.json``. What
+        becomes of which number is told in ``docs/calibrations.md``. For a ``cameras.xml`` or a project, use `load_chunk`.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        camera : str or int, optional
+            Which of several that differ, by the name that `load_calibrations` has for it: COLMAP's camera id,
+            nerfstudio's ``file_path``.
+        width, height : int, optional
+            Size of the image, pixels, where the file does not say it; where it does, the same.
+        fisheye : bool, optional
+            Whether K and four coefficients are those of OpenCV's fisheye, where the file does not say it.
+        pixel_center : float, optional
+            What an OpenCV file takes for the coordinates of the first pixel's centre: 0.0 as OpenCV does, or 0.5.
+        fit : bool or float, optional
+            Whether a lens without a counterpart (rational, thin-prism and tilt terms; COLMAP's FOV, EUCM, …) is replaced
+            by the nearest frame camera or fisheye, if that is off by at most 0.1 px, or the pixels that you pass.
+
+        Raises
+        ------
+        FormatError
+            The file is of another kind, damaged or hostile; a number is missing, not finite or contradicts another; the
+            lens has no counterpart; or there are several cameras. The message names the file and the element.
+        ValueError, OSError
+            There is no such camera; the file cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            Additional corrections are not applied; a lens was fitted, and how far off it is.
+        """
+        from depthraster.io.calibration_files import load_calibration
+        from depthraster.io.calibration_options import Options
+
+        return load_calibration(path, camera, Options(width, height, fisheye, pixel_center), fit)
+
+    def save(
+        self, path: str | os.PathLike[str], format: str | None = None, *, pixel_center: float | None = None
+    ) -> None:
+        """Write a calibration file; it is written whole or not at all, and replaces one that is there.
+
+        Read again, the numbers are the same to the last bit (but for a principal point in ``cameras.bin``, which has a
+        double for its distance from the corner).
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        format : str, optional
+            ``"metashape"``, its XML; ``"opencv"``, XML or JSON if the suffix says so, else YAML; ``"colmap"``, binary if
+            the suffix is ``.bin``, else text; ``"nerfstudio"``. By default what the suffix stands for: ``.xml`` Metashape,
+            ``.yml`` and ``.yaml`` OpenCV, ``.txt`` and ``.bin`` COLMAP, ``.json`` nerfstudio.
+        pixel_center : float, optional
+            As for `load`, of ``"opencv"`` only.
+
+        Raises
+        ------
+        ValueError, OSError
+            The format does not exist, or has no place for the lens or a term of it; the file cannot be written.
+        """
+        from depthraster.io.calibration_files import save_calibration
+
+        save_calibration(self, path, format, pixel_center)
+
+    @classmethod
+    def from_opencv(
+        cls,
+        K: npt.ArrayLike,
+        dist: npt.ArrayLike | None,
+        width: int,
+        height: int,
+        *,
+        fisheye: bool = False,
+        pixel_center: float = 0.0,
+        fit: bool | float = False,
+    ) -> Calibration:
+        """Return the calibration that means the same as OpenCV's arrays.
+
+        Parameters
+        ----------
+        K : (3, 3) array of float
+            The camera matrix, pixels: [[fx, skew, cx], [0, fy, cy], [0, 0, 1]].
+        dist : array of float, or None
+            4, 5, 8, 12 or 14 coefficients in OpenCV's order, k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tau_x tau_y, in any
+            shape; with ``fisheye`` k1 k2 k3 k4; None or none for no distortion.
+        width, height : int
+            Size of the image, pixels.
+        fisheye : bool, optional
+            Whether they are ``cv2.fisheye``'s, whose polynomial in theta is that of ``type="fisheye"``.
+        pixel_center, fit : optional
+            As for `load`.
+
+        Returns
+        -------
+        Calibration
+            `project` gives ``cv2.projectPoints`` + 0.5, since pixels are counted from the corner here.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Arrays of another shape or not finite, a size that is none, or coefficients that are not zero and have no
+            counterpart: k4 to k6, s1 to s4, tau_x, tau_y.
+
+        Warns
+        -----
+        UserWarning
+            The lens was fitted, and how far off it is.
+        """
+        from depthraster.io.opencv_lens import from_arrays
+
+        return from_arrays(K, dist, width, height, fisheye=fisheye, pixel_center=pixel_center, fit=fit)
+
+    def to_opencv(
+        self, *, pixel_center: float = 0.0
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return a frame camera or fisheye as OpenCV's arrays.
+
+        Parameters
+        ----------
+        pixel_center : float, optional
+            As for `load`.
+
+        Returns
+        -------
+        K : (3, 3) float64 array
+            The camera matrix, pixels.
+        dist : (5,) float64 array
+            k1 k2 p1 p2 k3; of a fisheye, (4,): k1 k2 k3 k4, for ``cv2.fisheye``.
+
+        Raises
+        ------
+        ValueError
+            The lens is another, or a term that OpenCV has not is not zero: k4, p3, p4; of a fisheye p1 to p4.
+
+        Warns
+        -----
+        UserWarning
+            b2 is not zero: OpenCV's own functions do not look at K[0, 1].
+        """
+        from depthraster.io.opencv_lens import to_arrays
+
+        return to_arrays(self, pixel_center=pixel_center)
 
 
 def _checked_type(value: Any) -> str:

@@ -36,6 +36,7 @@ __all__ = ["TILE", "Images", "draw_images"]
 
 TILE = 384  # pixels, a multiple of every grid spacing; larger tiles share fewer clusters, smaller ones fit nearer caches
 
+_SMALL = 32.0, 0.05  # plane pixels and radians: faces no larger are drawn in float32 around their own vertex
 _FARTHEST = np.float32(0.0)  # 1/Z where no face is seen yet
 
 
@@ -131,12 +132,13 @@ class _FrameTiles:
         self._guard = (radius * f) ** 2  # plane pixels, squared; as far as the next holds
         # Pixels an edge leaves its chord by, per squared plane pixel of its length.
         self._bulge = second_derivative_bound(self._lens, radius) / (8.0 * f * f)
+        self._small = min(_SMALL[0], _SMALL[1] * f) ** 2
 
     def lay_out(self, place: _Place, work: _Work) -> bool:
         grid = self._grid
         where = _FARTHEST, *place[1:], work.blocks, work.refs
         if fill_rays(self._nodes, grid.exact, grid.spacing, *where, work.filling):
-            iterate_rays(grid.exact, grid.spacing, self._lens, *where)
+            iterate_rays(grid.exact, grid.spacing, self._lens, *where, work.filling)
         return bool(bound_rays(work.refs, work.bounds))
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
@@ -146,8 +148,8 @@ class _FrameTiles:
         self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
     ) -> None:
         draw_clusters(
-            arrays, clusters, self._matrix, self._lens, self._guard, self._bulge, None, None, False, cull, work.bounds,
-            *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self._matrix, self._lens, self._guard, self._bulge, self._small, None, None, False, cull,
+            work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -163,6 +165,7 @@ class _TurnedTiles:
         self._tiles = turned_tiles(self._lens, calibration.width, calibration.height)
         self.places = [_Place(number, *tile[:4]) for number, tile in enumerate(self._tiles)]
         self.parallel = calibration.type == "orthographic"
+        self._small = (_SMALL[0] if self.parallel else min(_SMALL[0], _SMALL[1] * calibration.f)) ** 2
 
     def lay_out(self, place: _Place, work: _Work) -> bool:
         tile = self._tiles[place.number]
@@ -171,7 +174,9 @@ class _TurnedTiles:
         nothing = np.float32(-np.inf) if self.parallel else _FARTHEST
         where = place.n_rows, place.n_cols, work.blocks, work.refs
         if fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where, work.filling):
-            iterate_directions(tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where)
+            iterate_directions(
+                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where, work.filling
+            )
         if not bound_rays(work.refs, work.bounds):
             return False
         work.inverse = tile.inverse
@@ -192,8 +197,8 @@ class _TurnedTiles:
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
-            arrays, clusters, self.matrix(place), None, guard, 0.0, work.inverse, work.cells, self.parallel, cull,
-            work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self.matrix(place), None, guard, 0.0, self._small, work.inverse, work.cells, self.parallel,
+            cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:

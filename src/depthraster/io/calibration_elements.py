@@ -1,7 +1,7 @@
-"""A ``<calibration>`` element to a `Calibration`: the one place that knows what its children mean, old and new.
+"""A ``<calibration>`` element to a `Calibration` and back: the one place that knows what its children mean, old and new.
 
 The element stands alone in a file, or in a sensor or a camera of a chunk. Who has read it says where it is, for messages,
-and what it may be completed from. The commonest change is another parameter: its name in `PARAMETERS`.
+and what it may be completed from. The commonest change is another parameter: its name in `_PARAMETERS`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,29 @@ from typing import TYPE_CHECKING
 
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
-from depthraster.io.xml_values import number, size, unfit
+from depthraster.io.xml_values import EXPORT, number, size, unfit
+from depthraster.io.xml_writer import digits
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["CALIBRATION_TAGS", "PARAMETERS", "calibration_from_element", "lens_type", "made"]
+    from depthraster.io.xml_writer import XmlWriter
+
+__all__ = [
+    "CALIBRATION_TAGS",
+    "calibration_from_element",
+    "lens_type",
+    "made",
+    "write_parameters",
+]
 
 # In the order in which Metashape writes them.
-PARAMETERS = ("f", "cx", "cy", "b1", "b2", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4")
+_PARAMETERS = ("f", "cx", "cy", "b1", "b2", "k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4")
 _LEGACY_NAMES = ("fx", "fy", "skew")
 # The elements that are read here, for readers that keep what they know only.
 CALIBRATION_TAGS = frozenset(
-    ("calibration", "projection", "resolution", "width", "height", "corrections", *PARAMETERS, *_LEGACY_NAMES)
-)
+    ("calibration", "projection", "resolution", "width", "height", "corrections", *_PARAMETERS, *_LEGACY_NAMES)
+)  # fmt: skip
 
 
 def lens_type(element: Element, default: str = "frame") -> str:
@@ -39,6 +48,7 @@ def calibration_from_element(
     lens: str | None = None,
     image_size: tuple[int, int] | None = None,
     base: Calibration | None = None,
+    again: str = f"{EXPORT} again",
 ) -> Calibration | None:
     """Return what a ``<calibration>`` says.
 
@@ -58,6 +68,8 @@ def calibration_from_element(
     base : Calibration, optional
         What an element without focal length is laid over: a photo's own one can hold no more than differs from its
         sensor's.
+    again : str, optional
+        How the user gets a good file, for messages.
 
     Returns
     -------
@@ -67,24 +79,31 @@ def calibration_from_element(
     Raises
     ------
     FormatError
-        A value that is no finite number, or that no calibration can have.
+        A value that is no finite number, or that no calibration can have; parameters of both the old format and today's.
     """
     lens = lens_type(element) if lens is None else lens
-    image_size = size(element, where) or _plain_size(element, where) or image_size
+    image_size = size(element, where) or _plain_size(element, where, again) or image_size
     values = {
-        name: number(child.text or "", f"{where} <{name}>")
-        for name in (*PARAMETERS, *_LEGACY_NAMES)
+        name: number(child.text or "", f"{where} <{name}>", again)
+        for name in (*_PARAMETERS, *_LEGACY_NAMES)
         if (child := element.find(name)) is not None
     }
     if image_size is None:
         return None
-    if values.keys() & {"fx", "fy"} and "f" not in values:
+    if "f" in values and (old := [name for name in _LEGACY_NAMES if name in values]):
+        raise unfit(
+            where,
+            f"both <f> and <{old[0]}> are there, of today's format and the old one",
+            "one is needed",
+            again,
+        )
+    if values.keys() & {"fx", "fy"}:
         values = _modern(values, image_size)
     if "f" not in values and lens != "spherical":  # whose width is a whole turn
         if base is None or base.type != lens:
             return None
-        values = {name: getattr(base, name) for name in PARAMETERS} | values
-    return made(where, lens, image_size, **{name: values[name] for name in PARAMETERS if name in values})
+        values = {name: getattr(base, name) for name in _PARAMETERS} | values
+    return made(where, lens, image_size, **{name: values[name] for name in _PARAMETERS if name in values})
 
 
 def made(where: str, lens: str, image_size: tuple[int, int], **parameters: float) -> Calibration:
@@ -95,8 +114,8 @@ def made(where: str, lens: str, image_size: tuple[int, int], **parameters: float
         raise FormatError(f"{where}: {error}") from None
 
 
-def _plain_size(element: Element, where: str) -> tuple[int, int] | None:
-    """Return the size as stand-alone files and the oldest cameras files have it."""
+def _plain_size(element: Element, where: str, again: str = f"{EXPORT} again") -> tuple[int, int] | None:
+    """Return the size as stand-alone files and the oldest cameras files have it; None where they do not."""
     texts = [element.findtext(name, "").strip() for name in ("width", "height")]
     if not all(texts):
         return None
@@ -104,8 +123,16 @@ def _plain_size(element: Element, where: str) -> tuple[int, int] | None:
         return int(texts[0]), int(texts[1])
     except ValueError:
         raise unfit(
-            where, f"the size is {texts[0][:20]!r} x {texts[1][:20]!r}", "whole numbers are needed"
+            where, f"the size is {texts[0][:20]!r} x {texts[1][:20]!r}", "whole numbers are needed", again
         ) from None
+
+
+def write_parameters(xml: XmlWriter, calibration: Calibration) -> None:
+    """Write a calibration's parameters as elements; what is zero is left out."""
+    for name in _PARAMETERS:
+        value = getattr(calibration, name)
+        if value != 0.0:
+            xml.leaf(name, digits(value))
 
 
 def _modern(values: dict[str, float], image_size: tuple[int, int]) -> dict[str, float]:

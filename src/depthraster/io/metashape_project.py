@@ -283,7 +283,10 @@ def _xml_places(document: Document, path: Path) -> list[_Place]:
     if root.tag == "document" and (relative := root.get("path")) is not None:
         return _psx_places(path, relative)
     if root.tag == "calibration":
-        raise FormatError(f"{path}: this is the calibration of one lens; a cameras file is needed: {EXPORT}")
+        raise FormatError(
+            f"{path}: this is the calibration of one lens; a cameras file is needed: read it with Calibration.load, or "
+            f"{EXPORT}"
+        )
     if root.tag in ("chunk", "frame") or any(
         chunk.get("path") is not None for chunk in root.iterfind("chunks/chunk")
     ):

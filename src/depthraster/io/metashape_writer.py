@@ -8,28 +8,23 @@ line here beside the one in the reader.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import BinaryIO
-from xml.sax.saxutils import XMLGenerator
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.chunk import Camera, Chunk, Group, Reference, Region, Sensor
-from depthraster.io.calibration_elements import PARAMETERS
+from depthraster.io.calibration_elements import write_parameters
 from depthraster.io.files import written_whole
 from depthraster.io.xml_values import quoted
+from depthraster.io.xml_writer import XmlWriter, digits
 from depthraster.transforms import check_transform
 
 __all__ = ["save_chunk"]
 
 Array = npt.NDArray[np.float64]
 
-# What XML 1.0 cannot hold, not even written as a number (its production 2, Char).
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TRIES = 4000  # neighbouring scales to try
 
 
@@ -59,7 +54,7 @@ def save_chunk(chunk: Chunk, path: str | os.PathLike[str]) -> None:
     for what, values in (("cameras", chunk.cameras), ("sensors", sensors), ("components", chunk.components)):
         _refuse_twins(what, (value.id for value in values))
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        xml = _Xml(file)
+        xml = XmlWriter(file)
         xml.begin("document", {"version": "2.0.0"})
         with xml.element("chunk", label=chunk.label, enabled=_word(chunk.enabled)):
             with xml.element("sensors", next_id=_next(sensor.id for sensor in sensors)):
@@ -143,75 +138,6 @@ def _by_group(chunk: Chunk) -> dict[int | None, list[Camera | Group]]:
 # --- elements -------------------------------------------------------------------------------------------------------------
 
 
-class _Xml:
-    """Elements one after the other into a file, indented."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._xml = XMLGenerator(file, "UTF-8", short_empty_elements=True)
-        self._xml.startDocument()
-        self._depth = 0
-
-    @contextmanager
-    def element(self, tag: str, **attributes: object) -> Iterator[None]:
-        """Write an element around what is written within the block; attributes that are None are left out."""
-        self.begin(tag, attributes)
-        yield
-        self.end(tag)
-
-    def begin(self, tag: str, attributes: Mapping[str, object]) -> None:
-        """Write the beginning of an element that has others in it."""
-        self._start(tag, attributes)
-        self._xml.ignorableWhitespace("\n")
-        self._depth += 1
-
-    def end(self, tag: str) -> None:
-        """Write the end of an element that has others in it."""
-        self._depth -= 1
-        self._xml.ignorableWhitespace("  " * self._depth)
-        self._finish(tag)
-
-    def leaf(self, tag: str, text: str = "", /, **attributes: object) -> None:
-        """Write an element that has text at most."""
-        self._start(tag, attributes)
-        if text:
-            self._xml.characters(_allowed(text, tag))
-        self._finish(tag)
-
-    def numbers(self, tag: str, values: npt.ArrayLike, **attributes: object) -> None:
-        """Write an element that has numbers, with all their digits."""
-        array = np.asarray(values, dtype=np.float64)
-        self.leaf(tag, " ".join(_digits(value) for value in array.reshape(-1)), **attributes)
-
-    def close(self) -> None:
-        """End the document."""
-        self._xml.endDocument()
-
-    def _start(self, tag: str, attributes: Mapping[str, object]) -> None:
-        self._xml.ignorableWhitespace("  " * self._depth)
-        given = {name: _allowed(str(value), name) for name, value in attributes.items() if value is not None}
-        self._xml.startElement(tag, given)  # type: ignore[arg-type]  # a mapping will do
-
-    def _finish(self, tag: str) -> None:
-        self._xml.endElement(tag)
-        self._xml.ignorableWhitespace("\n")
-
-
-def _allowed(text: str, what: str) -> str:
-    found = _FORBIDDEN.search(text)
-    if found:
-        raise ValueError(
-            f"the {what} {quoted(text)} has the character {found.group()!r}, which XML cannot hold; text without control "
-            "characters is needed: rename it"
-        )
-    return text
-
-
-def _digits(value: float) -> str:
-    """Return the shortest text that reads back as the same number; whole ones without a point, as Metashape writes them."""
-    text = repr(float(value))
-    return text[:-2] if text.endswith(".0") and text != "-0.0" else text
-
-
 def _word(value: bool) -> str:
     return "true" if value else "false"
 
@@ -220,7 +146,7 @@ def _next(ids: Iterable[int]) -> int:
     return max(ids, default=-1) + 1
 
 
-def _sensor(xml: _Xml, sensor: Sensor) -> None:
+def _sensor(xml: XmlWriter, sensor: Sensor) -> None:
     with xml.element(
         "sensor", id=sensor.id, label=sensor.label, type=sensor.type, master_id=sensor.master_id
     ):
@@ -235,7 +161,7 @@ def _sensor(xml: _Xml, sensor: Sensor) -> None:
         }
         for name, value in properties.items():
             if value is not None:
-                xml.leaf("property", name=name, value=_digits(value))
+                xml.leaf("property", name=name, value=digits(value))
         if sensor.calibration is not None and sensor.calibration_class != "nominal":
             _calibration(xml, sensor.calibration, sensor.calibration_class or "adjusted")
         if sensor.master_from_sensor is not None:
@@ -243,17 +169,14 @@ def _sensor(xml: _Xml, sensor: Sensor) -> None:
             xml.numbers("location", sensor.master_from_sensor[:3, 3])
 
 
-def _calibration(xml: _Xml, calibration: Calibration, kind: str) -> None:
+def _calibration(xml: XmlWriter, calibration: Calibration, kind: str) -> None:
     attributes = {"type": calibration.type, "class": kind}
     with xml.element("calibration", **attributes):
         xml.leaf("resolution", width=calibration.width, height=calibration.height)
-        for name in PARAMETERS:
-            value = getattr(calibration, name)
-            if value != 0.0:
-                xml.leaf(name, _digits(value))
+        write_parameters(xml, calibration)
 
 
-def _components(xml: _Xml, chunk: Chunk) -> None:
+def _components(xml: XmlWriter, chunk: Chunk) -> None:
     if not chunk.components:
         return
     members: dict[int | None, list[str]] = {}
@@ -274,7 +197,7 @@ def _components(xml: _Xml, chunk: Chunk) -> None:
 
 
 def _cameras(
-    xml: _Xml,
+    xml: XmlWriter,
     chunk: Chunk,
     children: Mapping[int | None, list[Camera | Group]],
     sensors: Mapping[int, Sensor],
@@ -296,7 +219,7 @@ def _cameras(
                     xml.end("group")
 
 
-def _camera(xml: _Xml, camera: Camera, sensor: Sensor) -> None:
+def _camera(xml: XmlWriter, camera: Camera, sensor: Sensor) -> None:
     if camera.calibration is None and sensor.calibration is not None:
         raise ValueError(
             f"camera {quoted(camera.label)} has no calibration and its sensor {quoted(sensor.label)} has one, which a "
@@ -314,14 +237,14 @@ def _camera(xml: _Xml, camera: Camera, sensor: Sensor) -> None:
             _reference(xml, camera.reference)
 
 
-def _reference(xml: _Xml, reference: Reference) -> None:
+def _reference(xml: XmlWriter, reference: Reference) -> None:
     attributes: dict[str, object] = {}
     for names, values in (
         (("x", "y", "z"), reference.location),
         (("yaw", "pitch", "roll"), reference.rotation),
     ):
         if values is not None:
-            attributes |= {name: _digits(value) for name, value in zip(names, values, strict=True)}
+            attributes |= {name: digits(value) for name, value in zip(names, values, strict=True)}
     attributes |= {
         "enabled": _word(reference.enabled),
         "rotation_enabled": _word(reference.rotation_enabled),
@@ -329,7 +252,7 @@ def _reference(xml: _Xml, reference: Reference) -> None:
     xml.leaf("reference", **attributes)
 
 
-def _region(xml: _Xml, region: Region | None) -> None:
+def _region(xml: XmlWriter, region: Region | None) -> None:
     if region is None:
         return
     with xml.element("region"):
@@ -338,7 +261,7 @@ def _region(xml: _Xml, region: Region | None) -> None:
         xml.numbers("R", region.rotation)
 
 
-def _transform(xml: _Xml, transform: Array | None) -> None:
+def _transform(xml: XmlWriter, transform: Array | None) -> None:
     if transform is None:
         return
     rotation, scale = _factors(check_transform(transform)[:3, :3])

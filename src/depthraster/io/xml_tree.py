@@ -17,6 +17,7 @@ from depthraster.errors import FormatError
 __all__ = ["PrunedTree", "read_tree"]
 
 _MAX_ELEMENTS = 1_000_000
+_MAX_DEPTH = 100_000  # elements within each other; the parser keeps track of them
 _MAX_TEXT = 1 << 20  # characters of one element; a coordinate system takes some thousand
 _BLOCK = 1 << 16
 
@@ -30,6 +31,8 @@ class PrunedTree:
         Elements with these tags are kept, and the root whatever its tag; the others are left out with their content.
     source : str
         What messages begin with.
+    program : str
+        Whose files are read, for messages.
 
     Attributes
     ----------
@@ -37,8 +40,9 @@ class PrunedTree:
         The outermost element, when it has ended.
     """
 
-    def __init__(self, tags: Container[str], source: str) -> None:
+    def __init__(self, tags: Container[str], source: str, program: str = "Metashape") -> None:
         self.source = source
+        self.program = program
         self.root: Element | None = None
         self._tags = tags
         self._open: list[Element] = []
@@ -56,6 +60,11 @@ class PrunedTree:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take a start tag from the parser."""
+        if len(self._open) + self._skipped >= _MAX_DEPTH:
+            raise FormatError(
+                f"{self.source}: elements are within each other more than {_MAX_DEPTH} deep, which {self.program} does not "
+                "write; a file as it writes it is needed: export or copy it again"
+            )
         if self._skipped or (self._open and tag not in self._tags):
             self._skipped += 1
             return
@@ -73,8 +82,8 @@ class PrunedTree:
         self._n_text += len(text)
         if self._n_text > _MAX_TEXT:
             raise FormatError(
-                f"{self.source}: there are more than {_MAX_TEXT} characters in one <{self._open[-1].tag}>, which Metashape "
-                "does not write; a file as it writes it is needed: export or copy it again"
+                f"{self.source}: there are more than {_MAX_TEXT} characters in one <{self._open[-1].tag}>, which "
+                f"{self.program} does not write; a file as it writes it is needed: export or copy it again"
             )
 
     def end(self, tag: str) -> None:
@@ -97,8 +106,8 @@ class PrunedTree:
         self._n_elements += 1
         if self._n_elements > _MAX_ELEMENTS:
             raise FormatError(
-                f"{self.source}: there are more than {_MAX_ELEMENTS} elements such as <{tag}>, which Metashape does not "
-                "write; a file as it writes it is needed: export or copy it again"
+                f"{self.source}: there are more than {_MAX_ELEMENTS} elements such as <{tag}>, which {self.program} does "
+                "not write; a file as it writes it is needed: export or copy it again"
             )
 
     def close(self) -> None:
@@ -136,7 +145,7 @@ def read_tree(file: IO[bytes], tree: PrunedTree, again: str) -> Element:
         raise
     except DefusedXmlException:
         raise FormatError(
-            f"{tree.source}: there is a document type or an entity, which Metashape does not write and which can be "
+            f"{tree.source}: there is a document type or an entity, which {tree.program} does not write and which can be "
             f"hostile; a file as it writes it is needed: {again}"
         ) from None
     except (ParseError, ValueError, LookupError) as error:

@@ -80,9 +80,9 @@ def listed(names: Sequence[object], most: int = _NAMED) -> str:
     return ", ".join(quoted(name) for name in names[:most]) + more
 
 
-def unfit(where: str, found: str, needed: str) -> FormatError:
-    """Return the error that says what was found where, and what is needed."""
-    return FormatError(f"{where}: {found}; {needed}: {EXPORT} again")
+def unfit(where: str, found: str, needed: str, again: str = f"{EXPORT} again") -> FormatError:
+    """Return the error that says what was found where, what is needed, and how the user gets it."""
+    return FormatError(f"{where}: {found}; {needed}: {again}")
 
 
 def whole(attributes: Element | Mapping[str, str], name: str, where: str) -> int | None:
@@ -129,14 +129,14 @@ def switch(attributes: Element | Mapping[str, str], name: str, default: bool, wh
     return word in ("true", "1")
 
 
-def number(text: str, where: str) -> float:
-    """Return the number that a text is."""
+def number(text: str, where: str, again: str = f"{EXPORT} again") -> float:
+    """Return the number that a text is; ``again`` is how the user gets a good file."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or "_" in text or not text.isascii():  # as for whole numbers
-        raise unfit(where, f"{text.strip()[:40]!r} stands there", "a finite number is needed")
+        raise unfit(where, f"{text.strip()[:40]!r} stands there", "a finite number is needed", again)
     return value
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "iterate_rays",
     "ray_grid",
     "ray_scratch",
+    "store_rays",
 ]
 
 _N = BLOCK_PIXELS
@@ -57,12 +58,17 @@ class RayScratch(NamedTuple):
     cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
     slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
     lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
+    rays: npt.NDArray[np.float64]  # (2, N) of a block, for `iterate_rays`
 
 
 def ray_scratch() -> RayScratch:
     """Return a `RayScratch`."""
     return RayScratch(
-        aligned(7 * _W), aligned(4 * _W), aligned(12 * _W, np.float32), aligned(10 * _N, np.float32)
+        aligned(7 * _W),
+        aligned(4 * _W),
+        aligned(12 * _W, np.float32),
+        aligned(10 * _N, np.float32),
+        aligned((2, _N)),
     )
 
 
@@ -283,33 +289,45 @@ def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, blocks
 
 
 @lean_kernel
-def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, blocks, refs):
+def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
     """Replace what `fill_rays` has left in the cells marked ``exact`` by rays found pixel by pixel.
 
     A kernel of its own, so that those who never need it never wait for its compilation.
     """
-    f = lens[0]
+    f, rays = lens[0], scratch.rays
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     for index in range(blocks.shape[0]):
         first_row = index // blocks_across * BLOCK_HEIGHT
         first_col = index % blocks_across * BLOCK_WIDTH
         if exact[(row0 + first_row) // spacing, (col0 + first_col) // spacing] == 0:
             continue
-        block, ref = blocks[index], refs[index]
-        ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, 1e-3, 1e-3
-        n_imaged = 0
         for i in range(_N):
             row, col = first_row + i // BLOCK_WIDTH, first_col + i % BLOCK_WIDTH
-            x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
-            imaged = np.isfinite(x) and row < n_rows and col < n_cols
-            if imaged and n_imaged == 0:
-                ref[0], ref[1] = f * x, f * y
-            n_imaged += imaged
-            dx = f * x - ref[0] if imaged else 0.0
-            dy = f * y - ref[1] if imaged else 0.0
-            block[i] = np.float32(dx)
-            block[_N + i] = np.float32(dy)
-            block[2 * _N + i] = nothing if imaged else np.float32(np.inf)
-            ref[2], ref[3] = max(ref[2], abs(dx) * 1.0000002), max(ref[3], abs(dy) * 1.0000002)
-        if n_imaged == 0:
-            ref[2], ref[3] = -1.0, -1.0
+            x, y = np.nan, np.nan
+            if row < n_rows and col < n_cols:
+                x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
+            rays[0, i], rays[1, i] = f * x, f * y
+        store_rays(rays, nothing, blocks[index], refs[index])
+
+
+@inner
+def store_rays(rays, nothing, block, ref):
+    """Write a block and its reference from the rays (2, N) of its pixels, NaN where nothing is imaged.
+
+    The reference is the middle of the rays: the less they differ from it, the more digits are left of that.
+    """
+    x_lo, x_hi, y_lo, y_hi = np.inf, -np.inf, np.inf, -np.inf
+    for i in range(_N):
+        x, y = rays[0, i], rays[1, i]
+        if np.isfinite(x + y):
+            x_lo, x_hi, y_lo, y_hi = min(x_lo, x), max(x_hi, x), min(y_lo, y), max(y_hi, y)
+    if x_lo <= x_hi:
+        ref[0], ref[1] = 0.5 * (x_lo + x_hi), 0.5 * (y_lo + y_hi)
+        ref[2], ref[3] = max(1e-3, 0.5000001 * (x_hi - x_lo)), max(1e-3, 0.5000001 * (y_hi - y_lo))
+    else:
+        ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, -1.0, -1.0
+    for i in range(_N):
+        imaged = np.isfinite(rays[0, i] + rays[1, i])
+        block[i] = np.float32(rays[0, i] - ref[0]) if imaged else np.float32(0.0)
+        block[_N + i] = np.float32(rays[1, i] - ref[1]) if imaged else np.float32(0.0)
+        block[2 * _N + i] = nothing if imaged else np.float32(np.inf)

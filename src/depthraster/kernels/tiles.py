@@ -50,8 +50,8 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 
-# Squared size, in plane pixels, up to which a face is drawn from distances to its own vertex in float32.
-_SMALL = 32.0 * 32.0
+_EDGE_ON = 1e-10  # of a face's distance, by which the camera has to be off its plane
+_STEEP = 4.0  # times that 1/Z may change within half a block, before it is computed in float64
 
 
 class Scratch(NamedTuple):
@@ -104,6 +104,25 @@ def _cover(block, names, name, x, y, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb,
 
 
 @inner
+def _cover_steep(block, names, name, a0, b0, t0, a1, b1, t1, a2, b2, t2, wa, wb, wc, w_least, w_most):
+    """Do what `_cover` does, around the block's reference ray and with 1/Z in float64.
+
+    Where it all but vanishes within a block that it is large in elsewhere, float32 would lose the digits of what is left.
+    """
+    for i in range(_N):
+        dx, dy, old = block[i], block[_N + i], block[2 * _N + i]
+        inside = (a0 * dx + b0 * dy >= t0) & (a1 * dx + b1 * dy >= t1) & (a2 * dx + b2 * dy >= t2)
+        w = np.float32(wa * np.float64(dx) + wb * np.float64(dy) + wc)
+        w = min(max(w, w_least), w_most)
+        if names is None:
+            block[2 * _N + i] = w if inside & (w > old) else old
+        else:
+            nearer = inside & ((w > old) | ((w == old) & (name < names[i])))
+            block[2 * _N + i] = w if nearer else old
+            names[i] = name if nearer else names[i]
+
+
+@inner
 def _draw_large(blocks, refs, names, name, row0, row1, col0, col1, blocks_across, plane):
     """Draw a face of any size, given as float64 planes, into the blocks of pixels row0..row1, col0..col1.
 
@@ -131,10 +150,18 @@ def _draw_large(blocks, refs, names, name, row0, row1, col0, col1, blocks_across
             )
             if outside:
                 continue
+            w = wa * x + wb * y + wd
+            if abs(wa) * rx + abs(wb) * ry > _STEEP * abs(w):
+                _cover_steep(
+                    blocks[index], None if names is None else names[index], name,
+                    fa0, fb0, -np.float32(c0), fa1, fb1, -np.float32(c1), fa2, fb2, -np.float32(c2),
+                    wa, wb, w, least, most,
+                )  # fmt: skip
+                continue
             _cover(
                 blocks[index], None if names is None else names[index], name, zero, zero,
                 fa0, fb0, -np.float32(c0), fa1, fb1, -np.float32(c1), fa2, fb2, -np.float32(c2),
-                fwa, fwb, np.float32(wa * x + wb * y + wd), least, most,
+                fwa, fwb, np.float32(w), least, most,
             )  # fmt: skip
 
 
@@ -311,7 +338,10 @@ def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
     ux, uy, uz = bx - ax, by - ay, bz - az
     a2, b2, d2 = ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux
     volume = ax * a0 + ay * b0 + az * d0
-    if volume == 0.0 or not np.isfinite(volume) or (cull and volume > 0.0):
+    # A camera in the face's own plane sees nothing of it; rounding alone must not put it before or behind.
+    if abs(volume) <= _EDGE_ON * (abs(ax * a0) + abs(ay * b0) + abs(az * d0)) or not np.isfinite(volume):
+        return False
+    if cull and volume > 0.0:
         return False
     wa, wb, wd = (a0 + a1 + a2) / volume, (b0 + b1 + b2) / volume, (d0 + d1 + d2) / volume
     scale = max(
@@ -412,7 +442,7 @@ def _box_by_rays(x_lo, x_hi, y_lo, y_hi, inverse, cells, bounds):
 
 @lean_kernel
 def draw_clusters(
-    scene, clusters, view, lens, guard, bulge, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
+    scene, clusters, view, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
     blocks, refs, names, scratch,
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
@@ -420,8 +450,9 @@ def draw_clusters(
     ``scene`` is the tuple of arrays of ``scene.py``. ``view`` (3, 4) maps points relative to the scene's
     origin to (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which
     ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most ``bulge * L2``
-    pixels. ``bounds`` is what `select.bound_rays` says of the tile's rays. ``names`` is None or an int32 array (blocks,
-    N) that takes face indices, ``scratch`` a `Scratch`.
+    pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own vertex in float32:
+    it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays` says of the tile's
+    rays. ``names`` is None or an int32 array (blocks, N) that takes face indices, ``scratch`` a `Scratch`.
 
     Either ``lens`` says where vertices lie in the image, and ``inverse`` and ``cells`` are None; or ``lens`` is None and
     ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
@@ -506,7 +537,7 @@ def draw_clusters(
                 & (first_row <= last_row)
             ):
                 continue
-            if size2 > _SMALL:
+            if size2 > small:
                 others[n_others, 0] = face
                 others[n_others, 1], others[n_others, 2] = np.int32(first_row), np.int32(last_row)
                 others[n_others, 3], others[n_others, 4] = np.int32(first_col), np.int32(last_col)
