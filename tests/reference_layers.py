@@ -137,23 +137,26 @@ def edges(
                 apart = np.linalg.norm(one - two) * (
                     1.0 if lens.parallel else min(length[row, col], length[other])
                 )
-                slope = max(
-                    _change(length[row, col], normal[row, col], one, two, lens.parallel),
-                    _change(length[other], normal[other], two, one, lens.parallel),
-                )
+                there = _carried(length[row, col], normal[row, col], one, two, lens.parallel)
+                here = _carried(length[other], normal[other], two, one, lens.parallel)
+                beside = min(abs(there - length[other]), abs(here - length[row, col]))
+                slope = max(abs(there - length[row, col]), abs(here - length[other]))
                 limit = tolerance * min(max(slope, apart), STEEPEST * apart)
                 jump = abs(length[row, col] - length[other])
-                edge[row, col] |= jump > limit
-                unsure[row, col] |= abs(jump - limit) <= 1e-5 * limit + 3e-7 * (
-                    length[row, col] + length[other]
+                edge[row, col] |= jump > limit and beside > tolerance * apart
+                # Along a steep plane what a ray is off by is multiplied.
+                unsteady = 1e-5 * limit + 3e-7 * (length[row, col] + length[other]) + 1e-5 * slope
+                unsure[row, col] |= (
+                    min(abs(jump - limit), abs(jump - tolerance * apart), abs(beside - tolerance * apart))
+                    <= unsteady
                 )
     return edge, unsure
 
 
-def _change(length: float, normal: np.ndarray, one: np.ndarray, two: np.ndarray, parallel: bool) -> float:
-    """How the range changes from one ray to the other along a plane."""
+def _carried(length: float, normal: np.ndarray, one: np.ndarray, two: np.ndarray, parallel: bool) -> float:
+    """The range on the second ray of the plane that the first meets at ``length``; inf where it does not meet it."""
     with np.errstate(all="ignore"):
         if parallel:
-            return abs((normal * (two - one))[:2].sum() / normal[2])
+            return length - (normal * (two - one))[:2].sum() / normal[2]
         here, there = normal @ one, normal @ two
-        return abs(length * here / there - length) if here * there > 0 else np.inf
+        return length * here / there if here * there > 0 else np.inf

@@ -67,12 +67,12 @@ def edge_layer(
     threads : int
         How many to use.
     """
-    least, most = _apart(calibration)
+    least = _least_apart(calibration)
     lens, axes, places = calibration.lens_params(), invert(transform)[:3, :3].copy(), scene._face_places()
 
     def mark(first: int) -> None:
         mark_edges(
-            scene._arrays, places, axes, lens, tolerance, least, most, _CELL, face_index, ranges,
+            scene._arrays, places, axes, lens, tolerance, least, _CELL, face_index, ranges,
             first, min(first + _ROWS, len(edges)), edges,
         )  # fmt: skip
 
@@ -80,25 +80,20 @@ def edge_layer(
         list(pool.map(mark, range(0, len(edges), _ROWS)))
 
 
-def _apart(calibration: Calibration) -> tuple[Array, Array]:
-    """Return bounds of how far apart the rays of neighbouring pixels are, per cell of the image; (rows, cols) each.
+def _least_apart(calibration: Calibration) -> Array:
+    """Bound how far apart the rays of neighbouring pixels are from below, per cell of the image (rows, cols).
 
-    The chord of the angle between them; of parallel rays their distance. 0 and inf where the lens images nothing.
+    The chord of the angle between them; of parallel rays their distance. 0 where the lens images nothing.
     """
     rows, cols = -(-calibration.height // _CELL), -(-calibration.width // _CELL)
     if calibration.type == "orthographic":
-        return np.full((rows, cols), 1.0 / calibration.f), np.full((rows, cols), 1.0 / calibration.f)
+        return np.full((rows, cols), 0.9 / calibration.f)
     # Not beyond the image: a panorama may end there.
     u = np.minimum(np.arange(cols + 1) * _CELL, calibration.width - 1).astype(np.float64)
     v = np.minimum(np.arange(rows + 1) * _CELL, calibration.height - 1).astype(np.float64)
     nodes = np.stack(np.meshgrid(u, v), axis=-1)
     rays = calibration.unproject(np.stack([nodes, nodes + [1.0, 0.0], nodes + [0.0, 1.0]]))
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    steps = np.linalg.norm(rays[1:] - rays[0], axis=-1)
-    low, high = np.nan_to_num(steps.min(axis=0), nan=0.0), np.nan_to_num(steps.max(axis=0), nan=np.inf)
-    corners = [(slice(i, rows + i), slice(j, cols + j)) for i in (0, 1) for j in (0, 1)]
-    # Between the corners a lens changes little, and no more than this.
-    return (
-        0.9 * np.minimum.reduce([low[at] for at in corners]),
-        1.1 * np.maximum.reduce([high[at] for at in corners]),
-    )
+    steps = np.nan_to_num(np.linalg.norm(rays[1:] - rays[0], axis=-1).min(axis=0), nan=0.0)
+    # Between the corners of a cell a lens changes little, and by no more than this.
+    return 0.9 * np.minimum.reduce([steps[i : rows + i, j : cols + j] for i in (0, 1) for j in (0, 1)])

@@ -39,14 +39,12 @@ def _normal_of(scene, faces, name, axes):
 
 
 @inner
-def _change(length, nx, ny, nz, px, py, pz, qx, qy, qz, parallel):
-    """Return how much the range changes from ray p to ray q along the plane through ``length`` on p; inf if it never meets q."""
+def _carried(length, nx, ny, nz, px, py, pz, qx, qy, qz, parallel):
+    """Return the range on ray q of the plane that is met on ray p at ``length``; inf if q does not meet it."""
     if parallel:
-        return abs((nx * (qx - px) + ny * (qy - py)) / nz)
+        return length - (nx * (qx - px) + ny * (qy - py)) / nz
     here, there = nx * px + ny * py + nz * pz, nx * qx + ny * qy + nz * qz
-    if not here * there > 0.0:
-        return np.inf
-    return abs(length * here / there - length)
+    return length * here / there if here * there > 0.0 else np.inf
 
 
 @inner
@@ -66,26 +64,27 @@ def _breaks_off(
     jump = abs(mine - theirs)
     if jump <= tolerance * apart:
         return False
-    if jump > tolerance * STEEPEST * apart:
-        return True
     nx, ny, nz = _normal_of(scene, faces, own, axes)
-    change = _change(mine, nx, ny, nz, px, py, pz, qx, qy, qz, parallel)
+    there = _carried(mine, nx, ny, nz, px, py, pz, qx, qy, qz, parallel)
     nx, ny, nz = _normal_of(scene, faces, other, axes)
-    change = max(change, _change(theirs, nx, ny, nz, qx, qy, qz, px, py, pz, parallel))
-    return jump > tolerance * min(max(change, apart), STEEPEST * apart)
+    here = _carried(theirs, nx, ny, nz, qx, qy, qz, px, py, pz, parallel)
+    if min(abs(there - theirs), abs(here - mine)) <= tolerance * apart:
+        return False  # one lies on the other's plane, however steep that is
+    return jump > tolerance * min(max(abs(there - mine), abs(here - theirs)), STEEPEST * apart)
 
 
 @lean_kernel
 def mark_edges(
-    scene, faces, axes, lens, tolerance, least, most, spacing, face_index, ranges, first, last, edges
+    scene, faces, axes, lens, tolerance, least, spacing, face_index, ranges, first, last, edges
 ):  # fmt: skip
     """Write ``edges`` (H, W) bool of the rows first .. last - 1: where the surface breaks off towards one of four neighbours.
 
-    That is where the neighbour shows no face, or the range jumps by more than ``tolerance`` times what the faces of both
-    pixels explain: the greater change of range, from the one ray to the other, along either's plane; at least as much as
-    the rays are apart there (a slope of 45 degrees), and `STEEPEST` times that at most. ``axes`` (3, 3) takes the scene's
-    axes to the camera's, ``lens`` is that of ``lens.py``. ``least`` and ``most`` (rows, cols) bound the angle between
-    neighbouring rays in cells of ``spacing`` pixels (of parallel rays, their distance).
+    That is where the neighbour shows no face, or lies on neither face's plane and the range jumps by more than slopes
+    explain: ``tolerance`` times as much as the range changes from the one ray to the other along the steeper of the two
+    planes, but `STEEPEST` times the distance of the two rays there at most. Less than ``tolerance`` times that distance,
+    a slope of 45 degrees, is no jump, and near enough to a plane. ``axes`` (3, 3) takes the scene's axes to the camera's,
+    ``lens`` is that of ``lens.py``. ``least`` (rows, cols) bounds the angle between neighbouring rays in cells of
+    ``spacing`` pixels (of parallel rays, their distance) from below.
     """
     height, width = face_index.shape
     parallel = lens[14] == ORTHOGRAPHIC
@@ -109,17 +108,16 @@ def mark_edges(
                 n_picked += 1
             if n_picked == 0:
                 continue
-            high = tolerance * STEEPEST * most[row // spacing, cell]
             for col in range(start, stop):
                 if edges[row, col]:
                     edges[row, col] = _is_edge(
-                        scene, faces, axes, lens, tolerance, high, row, col, face_index, ranges
+                        scene, faces, axes, lens, tolerance, row, col, face_index, ranges
                     )
 
 
 @inner
-def _is_edge(scene, faces, axes, lens, tolerance, high, row, col, face_index, ranges):
-    """Whether the surface breaks off beside a pixel; ``high`` is the least jump for sure, of the nearer range."""
+def _is_edge(scene, faces, axes, lens, tolerance, row, col, face_index, ranges):
+    """Whether the surface breaks off beside a pixel."""
     own, mine = face_index[row, col], np.float64(ranges[row, col])
     for side in range(4):
         other_row = row + (side == 1) - (side == 3)
@@ -134,10 +132,6 @@ def _is_edge(scene, faces, axes, lens, tolerance, high, row, col, face_index, ra
         other, theirs = face_index[other_row, other_col], np.float64(ranges[other_row, other_col])
         if other == own:
             continue
-        if other >= 0 and abs(mine - theirs) > high * (
-            1.0 if lens[14] == ORTHOGRAPHIC else min(mine, theirs)
-        ):
-            return True
         if _breaks_off(
             scene, faces, axes, lens, tolerance, row, col, other_row, other_col, own, other, mine, theirs
         ):
