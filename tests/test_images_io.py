@@ -68,6 +68,24 @@ def test_views_of_other_arrays_and_double_precision(tmp_path):
     assert load_image(tmp_path / "b.npy").tolist() == np.full((3, 4), np.pi).tolist()
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".exr"])
+@pytest.mark.parametrize("channels", [None, 2, 4])
+def test_half_precision_stays_where_the_format_has_it(tmp_path, suffix, channels):
+    if suffix == ".exr":
+        pytest.importorskip("OpenEXR", reason="the extra exr is not installed")
+    image = (
+        np.random.default_rng(1)
+        .normal(size=(30, 40) if channels is None else (30, 40, channels))
+        .astype(np.float16)
+    )
+    save_image(tmp_path / f"a{suffix}", image)
+    found = load_image(tmp_path / f"a{suffix}")
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, image)
+    save_image(tmp_path / "a.pfm", image[..., 0] if channels else image)
+    assert load_image(tmp_path / "a.pfm").dtype == np.float32
+
+
 def test_the_tiff_is_deflated_with_the_predictor_for_floats(tmp_path):
     y, x = np.mgrid[:600, :800].astype(np.float32)
     depth = 60 + 5 * np.sin(x / 90) * np.cos(y / 70)
@@ -84,6 +102,32 @@ def test_the_tiff_is_deflated_with_the_predictor_for_floats(tmp_path):
     first = (tmp_path / "a.tif").read_bytes()
     save_image(tmp_path / "a.tif", image)
     assert (tmp_path / "a.tif").read_bytes() == first  # the same bytes: no date, no random numbers
+
+
+def test_any_number_of_threads_and_either_compressor_gives_the_same_pixels(tmp_path, monkeypatch):
+    import imagecodecs
+
+    images = [picture(700, 900), picture(600, 500, 3), np.arange(600 * 700, dtype=np.int32).reshape(600, 700)]
+    images.append(images[2].astype(">i4")[:, ::-1])
+    for image in images:
+        written = []
+        for threads in (1, 2, 7, None):
+            save_image(tmp_path / "a.tif", image, threads=threads)
+            written.append((tmp_path / "a.tif").read_bytes())
+        assert len(set(written)) == 1
+        found = load_image(tmp_path / "a.tif")
+        with monkeypatch.context() as patched:
+            patched.setattr(imagecodecs, "ZLIBNG", None)
+            save_image(tmp_path / "b.tif", image)
+        other = load_image(tmp_path / "b.tif")
+        for back in (found, other):
+            assert (
+                back.dtype == image.dtype.newbyteorder("=")
+                and back.astype(image.dtype).tobytes() == image.tobytes()
+            )
+    with pytest.raises(ValueError, match="threads is 0"):
+        save_image(tmp_path / "a.tif", images[0], threads=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
 
 
 def test_pillow_reads_the_depth_too(tmp_path):
@@ -108,7 +152,7 @@ def test_pillow_reads_the_depth_too(tmp_path):
         ("a.pfm", np.zeros((2, 2), np.int32), TypeError, "int32"),
         ("a.pfm", np.zeros((2, 2, 2)), ValueError, "2 channels"),
         ("a.exr", np.zeros((2, 2), np.int32), TypeError, "int32"),
-        ("a.exr", np.zeros((2, 2, 4)), ValueError, "4 channels"),
+        ("a.exr", np.zeros((2, 2, 5)), ValueError, "5 channels"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path, name, image, error, words):

@@ -46,6 +46,16 @@ def test_normals_are_those_of_the_faces(storage, scale, spread):
     assert ((layers.normal * rays).sum(axis=2)[layers.face_index >= 0] < 0).all()
 
 
+@pytest.mark.parametrize("kind", ["fisheye", "spherical", "cylindrical"])
+def test_wide_lenses_show_normals_too(kind):
+    mesh = meshes.box_room(6)  # its fronts are inside
+    transform = meshes.random_transform(np.random.default_rng(1), spread=0.5)
+    lens = dr.Calibration(width=120, height=60, f=60 / np.pi, type=kind)
+    layers = dr.render(mesh, transform, lens, ("normal", "face_index"))
+    assert (layers.face_index >= 0).mean() > 0.9
+    np.testing.assert_allclose(layers.normal, twin(mesh, transform, layers.face_index), atol=1e-6)
+
+
 def test_a_back_shows_its_own_side():
     mesh = meshes.icosphere(2, 3.0)  # seen from within
     layers = dr.render(mesh, np.eye(4), calibration("pinhole", 40, 30), ("normal", "depth"), cull_faces=False)

@@ -11,10 +11,12 @@ from depthraster.layers import Layers
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.transforms import look_at, nadir
+from depthraster.views import RenderedView, render_views
 from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
+    from depthraster.comparison import Comparison, Tolerances, compare
     from depthraster.io.calibration_files import load_calibrations
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
@@ -25,10 +27,14 @@ __all__ = [
     "Calibration",
     "Camera",
     "Chunk",
+    "Comparison",
     "FormatError",
     "Layers",
     "Picks",
+    "RenderedView",
     "Scene",
+    "Tolerances",
+    "compare",
     "load_calibrations",
     "load_chunk",
     "load_mesh",
@@ -37,6 +43,7 @@ __all__ = [
     "pick_point",
     "render",
     "render_depth",
+    "render_views",
     "save_chunk",
 ]
 
@@ -44,6 +51,9 @@ __all__ = [
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
+    "Comparison": "depthraster.comparison",
+    "Tolerances": "depthraster.comparison",
+    "compare": "depthraster.comparison",
     "load_calibrations": "depthraster.io.calibration_files",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",

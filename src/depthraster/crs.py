@@ -8,13 +8,22 @@ the names that `Chunk.from_world` takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["from_geocentric", "is_local", "is_named", "to_geocentric"]
+__all__ = [
+    "east_north_up",
+    "from_geocentric",
+    "geocentric_of",
+    "is_local",
+    "is_named",
+    "known_system",
+    "to_geocentric",
+]
 
 Array = npt.NDArray[np.float64]
 _Step = tuple[Callable[[Array], Array], Callable[[Array], Array]]  # there and back
@@ -104,19 +113,77 @@ def from_geocentric(points: npt.ArrayLike, crs: Any, chunk_crs: str) -> Array:
     return _finite(coordinates, crs)
 
 
-def _steps(crs: Any, chunk_crs: str) -> list[_Step]:
-    """Return the way to geocentric: first on the points' own datum, by geometry and geoids, then from datum to datum.
+def known_system(crs: Any) -> Any:
+    """Return the pyproj.CRS of what pyproj takes for a system; ImportError without it, ValueError where it knows none."""
+    _need_pyproj(crs)
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return CRS.from_user_input(crs)
+    except CRSError as error:
+        raise _unknown("coordinate system", crs, error) from None
+
+
+def geocentric_of(crs: Any) -> Any:
+    """Return the geocentric system of a system's datum, a pyproj.CRS; errors as `known_system`."""
+    _need_pyproj(crs)
+    return _geocentric(_read(crs, "coordinate system").system)
+
+
+def east_north_up(point: npt.ArrayLike, crs: Any) -> Array:
+    """Return the rotation and translation from geocentric coordinates to east, north and up from a point.
+
+    Parameters
+    ----------
+    point : (3,) array of float
+        Geocentric coordinates, metres.
+    crs : str, int or pyproj.CRS
+        A system on whose datum they are; up is away from its ellipsoid.
+
+    Returns
+    -------
+    (4, 4) float64 array
+        The point goes to the origin.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As `to_geocentric`.
+    """
+    xyz = np.asarray(point, dtype=np.float64)
+    _need_pyproj(crs)
+    geodetic = _read(crs, "coordinate system").system.geodetic_crs.to_3d()
+    forward, _ = _by_proj(geocentric_of(crs), geodetic)
+    degrees = _finite(forward(xyz[None]), crs)[0, :2]
+    (cos_lon, cos_lat), (sin_lon, sin_lat) = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(4)
+    matrix[0, :3] = -sin_lon, cos_lon, 0.0
+    matrix[1, :3] = -sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat
+    matrix[2, :3] = cos_lat * cos_lon, cos_lat * sin_lon, sin_lat
+    matrix[:3, 3] = -matrix[:3, :3] @ xyz
+    return matrix
+
+
+def _steps(crs: Any, chunk_crs: str) -> Sequence[_Step]:
+    """Return the way to geocentric. Those between texts are kept: finding one takes milliseconds, a point microseconds."""
+    _need_pyproj(crs)
+    return _kept_steps(crs, chunk_crs) if isinstance(crs, str) else _found_steps(crs, chunk_crs)
+
+
+@lru_cache(maxsize=32)
+def _kept_steps(crs: str, chunk_crs: str) -> Sequence[_Step]:
+    return _found_steps(crs, chunk_crs)
+
+
+def _found_steps(crs: Any, chunk_crs: str) -> Sequence[_Step]:
+    """Find the way to geocentric: first on the points' own datum, by geometry and geoids, then from datum to datum.
 
     Systems written by Metashape carry their shift to WGS 84 with them (TOWGS84). It holds between two datums, and not
     within one. PROJ is asked without it: with it, it does not keep to the order of coordinates that it is told.
     """
-    try:
-        import pyproj
-    except ImportError:
-        raise ImportError(
-            f"the coordinate system {_short(crs)} is named, and pyproj is not installed; it is needed for that: pip install "
-            "'depthraster[geo]', or export the mesh in local coordinates"
-        ) from None
+    import pyproj
+
     given = _read(crs, "coordinate system")
     own = _read(chunk_crs, "chunk's coordinate system")
     try:
@@ -137,6 +204,16 @@ def _steps(crs: Any, chunk_crs: str) -> list[_Step]:
         ) from None
 
 
+def _need_pyproj(crs: Any) -> None:
+    try:
+        import pyproj  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"the coordinate system {_short(crs)} is named, and pyproj is not installed; it is needed for that: pip install "
+            "'depthraster[geo]', or export the mesh in local coordinates"
+        ) from None
+
+
 class _System(NamedTuple):
     system: Any  # a pyproj.CRS with heights, without the shift
     shift: list[float] | None  # to WGS 84: metres, arc seconds, parts per million
@@ -150,10 +227,7 @@ def _read(crs: Any, what: str) -> _System:
     try:
         system: Any = CRS.from_user_input(crs)
     except CRSError as error:
-        raise ValueError(
-            f"the {what} is {_short(crs)}, which pyproj does not know ({_short(str(error))}); one that it knows is needed: "
-            "pass e.g. 'EPSG:32610', or the WKT that Metashape wrote"
-        ) from None
+        raise _unknown(what, crs, error) from None
     shift: Any = None
     if system.is_bound:
         system, shift = system.source_crs, system.coordinate_operation.towgs84
@@ -166,6 +240,13 @@ def _read(crs: Any, what: str) -> _System:
     return _System(system, shift or None)
 
 
+def _unknown(what: str, crs: Any, error: Exception) -> ValueError:
+    return ValueError(
+        f"the {what} is {_short(crs)}, which pyproj does not know ({_short(str(error))}); one that it knows is needed: pass "
+        "e.g. 'EPSG:32610', or the WKT that Metashape wrote"
+    )
+
+
 def _by_proj(source: Any, target: Any) -> _Step:
     from pyproj import Transformer
 
@@ -173,14 +254,19 @@ def _by_proj(source: Any, target: Any) -> _Step:
     transformer = Transformer.from_crs(source, target, always_xy=True, allow_ballpark=False)
 
     def forward(points: Array) -> Array:
-        x, y, z = points[:, 0], points[:, 1], points[:, 2]
+        x, y, z = _columns(points)
         return np.stack(transformer.transform(x, y, z), axis=1)
 
     def backward(points: Array) -> Array:
-        x, y, z = points[:, 0], points[:, 1], points[:, 2]
+        x, y, z = _columns(points)
         return np.stack(transformer.transform(x, y, z, direction="INVERSE"), axis=1)
 
     return forward, backward
+
+
+def _columns(points: Array) -> Any:
+    """Return x, y and z as pyproj takes them; arrays of one element it takes for numbers, with a warning of numpy's."""
+    return points.T if len(points) != 1 else points.T.tolist()
 
 
 def _by_shift(shift: list[float]) -> _Step:

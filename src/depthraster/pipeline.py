@@ -148,8 +148,8 @@ class _FrameTiles:
         self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
     ) -> None:
         draw_clusters(
-            arrays, clusters, self._matrix, self._lens, self._guard, self._bulge, self._small, None, None, False, cull,
-            work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self._matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
+            False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -197,8 +197,8 @@ class _TurnedTiles:
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
-            arrays, clusters, self.matrix(place), None, guard, 0.0, self._small, work.inverse, work.cells, self.parallel,
-            cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self.matrix(place), self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
+            self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:

@@ -31,7 +31,7 @@ debug_option = click.option("--debug", is_flag=True, help="Show the traceback of
 
 
 @contextmanager
-def told(debug: bool) -> Iterator[None]:
+def told(debug: bool, code: int = 1) -> Iterator[None]:
     """Turn the errors that input and disks can cause into a sentence and an exit code, and show warnings."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a label may hold what the terminal's encoding does not
@@ -52,7 +52,7 @@ def told(debug: bool) -> Iterator[None]:
         if debug:
             raise
         click.echo(f"Error: {shown(sentence(error))}", err=True)
-        sys.exit(1)
+        sys.exit(code)
 
 
 def sentence(error: Exception) -> str:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from depthraster.errors import FormatError
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import FORMATS
+from depthraster.scene import thread_count
 
 __all__ = ["load_image", "save_image", "save_preview"]
 
@@ -27,14 +28,15 @@ _SAMPLE = 500_000
 _ROWS = 32
 
 
-def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
+def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, threads: int | None = None) -> None:
     """Write an image losslessly; the suffix of the file chooses the format.
 
     ==================  =================================================================================================
-    ``.tif``, ``.tiff`` float32, int32 or uint16, compressed with deflate and a predictor, which nearly every program that
-                        knows float TIFF can read; a second channel is marked as alpha
+    ``.tif``, ``.tiff`` float32, float16, int32 or uint16, compressed with deflate and a predictor, which nearly every
+                        program that knows float TIFF can read; a second channel is marked as alpha
     ``.npy``, ``.npz``  any pixels, as they are; ``.npz`` compressed, under the name ``image``
-    ``.exr``            float32, ZIP-compressed, with the extra ``exr``: one channel is Z, two are Z and A, three R, G, B
+    ``.exr``            float32 or float16, ZIP-compressed, with the extra ``exr``: one channel is Z, two are Z and A, three
+                        R, G, B, four R, G, B, A
     ``.pfm``            float32, one channel or three, uncompressed
     ``.png``            uint16, one channel
     ==================  =================================================================================================
@@ -44,7 +46,11 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
     path : str or path
         The file. Replaced if it exists, written whole or not at all.
     image : (H, W) or (H, W, C) array
-        Any unit. What takes float32 also takes other floating point, and rounds float64.
+        Any unit. What takes float32 also takes other floating point, and rounds float64; float16 stays so where that is
+        named.
+    threads : int, optional
+        Threads that compress a TIFF, all processors by default; the other formats take one. The file is the same for any
+        number.
 
     Raises
     ------
@@ -71,8 +77,10 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
     if form.dtypes:
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[..., 0]  # these formats do not tell one channel from none
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32, copy=False)
+        if array.dtype.kind == "f" and array.dtype.newbyteorder("=").name not in form.dtypes.split():
+            array = array.astype(np.float32)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.dtype.name not in form.dtypes.split():
             raise TypeError(
                 f"the image's pixels are {array.dtype}; a {suffix} takes {form.takes}: convert them, or write to .npy, "
@@ -85,7 +93,7 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
                 "to .npy, which keeps any number"
             )
     with written_whole(path) as temporary:
-        form.write(temporary, np.ascontiguousarray(array))
+        form.write(temporary, array, thread_count(threads))
 
 
 def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:

@@ -101,6 +101,8 @@ def chosen_model(chunk: Chunk, model: int | str | None) -> Model:
         found = [m for m in chunk.models if m.active]
     else:
         found = [m for m in chunk.models if model in (m.id, m.label) and not isinstance(model, bool)]
+        if not found and isinstance(model, str) and model.isdecimal():  # as typed at a command line
+            found = [m for m in chunk.models if str(m.id) == model]
     if len(found) == 1:
         return found[0]
     which = listed([m.label or m.id for m in chunk.models], _LISTED)

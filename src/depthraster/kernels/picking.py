@@ -79,11 +79,12 @@ def _enters(box, origin, inverse, t_least, t_most):
 @inner
 def _pick_in_cluster(
     cluster, first_face, first_vertex, n_vertices, is_wide, centre, corners, face_ids, narrow, wide, step, box,
-    origin, direction, t_least, t_most, seen, best, best_face,
+    origin, direction, t_least, t_most, seen, sides, best, best_face,
 ):  # fmt: skip
     """Return the t and the index of the nearest face of a cluster that the ray meets, or those given if none is nearer.
 
-    ``seen`` (3, MAX_VERTICES) is worked in: the vertices from the ray, x and y across it, z the t at which it passes them.
+    ``seen`` (3, MAX_VERTICES) and ``sides`` (MAX_VERTICES) are worked in: the vertices from the ray, x and y across it, z
+    the t at which it passes them, and which side of it they are on.
     """
     kz = 0
     if abs(direction[1]) > abs(direction[kz]):
@@ -114,14 +115,15 @@ def _pick_in_cluster(
         greatest = max(greatest, abs(origin[axis]) + max(abs(box[axis]), abs(box[3 + axis])))
     room = _ROUNDING * greatest
     t_room = room / abs(along)
+    for i in range(n):  # which sides of the ray a vertex is clear of, a bit each
+        x, y = seen[0, i], seen[1, i]
+        sides[i] = (x < -room) | ((x > room) << 1) | ((y < -room) << 2) | ((y > room) << 3)
     for place in range(first_face[cluster], first_face[cluster + 1]):
         a, b, c = corners[3 * place], corners[3 * place + 1], corners[3 * place + 2]
+        if sides[a] & sides[b] & sides[c]:  # the whole face is on one side
+            continue
         ax, bx, cx = seen[0, a], seen[0, b], seen[0, c]
-        if max(ax, max(bx, cx)) < -room or min(ax, min(bx, cx)) > room:
-            continue
         ay, by, cy = seen[1, a], seen[1, b], seen[1, c]
-        if max(ay, max(by, cy)) < -room or min(ay, min(by, cy)) > room:
-            continue
         u, v, w = cx * by - cy * bx, ax * cy - ay * cx, bx * ay - by * ax
         whole = u + (v + w)  # in an order that gives a face turned round the same, but for the sign
         if whole == 0.0:  # seen along its edge: the faces beside it are met instead
@@ -157,6 +159,7 @@ def pick(
     Only ``t_least <= t <= t_most`` is looked at. Of faces at the same |t| the one with the smaller index is taken.
     """
     seen = np.empty((3, MAX_VERTICES))
+    sides = np.empty(MAX_VERTICES, np.uint8)
     waiting = np.empty(_DEPTH * FANOUT, np.int64)
     waiting_at = np.empty(_DEPTH * FANOUT)
     inverse = np.empty(3)
@@ -177,7 +180,7 @@ def pick(
             if node < starts[1]:
                 best, best_face = _pick_in_cluster(
                     node, first_face, first_vertex, n_vertices, is_wide, centre, corners, face_ids, narrow, wide, step,
-                    boxes[node], origin, direction, t_least, t_most, seen, best, best_face,
+                    boxes[node], origin, direction, t_least, t_most, seen, sides, best, best_face,
                 )  # fmt: skip
                 continue
             level = 1
