@@ -25,7 +25,7 @@ LAYERS = [
     ("derived",),
     ("scene",),
     ("attributes",),
-    ("chunk",),
+    ("chunk", "viewpoint"),
     ("calibration",),
     ("kernels", "transforms", "crs", "world"),
     ("errors",),

@@ -1,7 +1,7 @@
 """Arrays of the caller's, a row for each vertex or each face of a mesh, that are to be seen in images.
 
-Here they are checked, and it is decided whether they are interpolated or looked up; pixels are ``derived.py``'s. The commonest
-change is another guess at what an array is meant as: in `checked_attributes`.
+Here they are checked, and it is decided whether they are interpolated or looked up; pixels are ``derived.py``'s. The
+commonest change is another guess at what an array is meant as: in `_prepared`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def checked_attributes(
         return {}
     if not isinstance(attributes, Mapping):
         raise TypeError(
-            f"attributes are a {type(attributes).__name__}; arrays by name are needed: pass e.g. attributes={{'label': array}}"
+            f"attributes are a {type(attributes).__name__}; arrays by name are needed: pass e.g. "
+            "attributes={'label': array}"
         )
     return {str(name): _prepared(str(name), given, n_vertices, n_faces) for name, given in attributes.items()}
 
@@ -73,7 +74,8 @@ def checked_vertex_normals(normals: npt.ArrayLike, n_vertices: int) -> npt.NDArr
         )
     if array.shape != (n_vertices, 3):
         raise ValueError(
-            f"vertex_normals have the shape {array.shape}; ({n_vertices}, 3) is needed: pass a normal for each vertex of the mesh"
+            f"vertex_normals have the shape {array.shape}; ({n_vertices}, 3) is needed: pass a normal for each vertex of "
+            "the mesh"
         )
     return np.ascontiguousarray(array, dtype=np.float64)
 
@@ -87,8 +89,8 @@ def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:
         )
     if values.ndim == 0 or values.size == 0:
         raise ValueError(
-            f"attribute {name!r} has the shape {values.shape}; a row for each vertex or face is needed: pass ({n_vertices}, ...) "
-            f"or ({n_faces}, ...)"
+            f"attribute {name!r} has the shape {values.shape}; a row for each vertex or face is needed: pass "
+            f"({n_vertices}, ...) or ({n_faces}, ...)"
         )
     on_vertices = _on_vertices(name, attribute.on, len(values), n_vertices, n_faces)
     shape = values.shape[1:]
@@ -99,14 +101,16 @@ def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:
         interpolate = on_vertices and (values.dtype.kind == "f" or colours)
     elif interpolate and not on_vertices:
         raise ValueError(
-            f"attribute {name!r} is to be interpolated and belongs to faces; values at vertices are needed: leave interpolate out"
+            f"attribute {name!r} is to be interpolated and belongs to faces; values at vertices are needed: leave "
+            "interpolate out"
         )
     elif interpolate and values.dtype.kind == "b":
         raise TypeError(
             f"attribute {name!r} is to be interpolated and holds bools; numbers are needed: convert it to float"
         )
     if interpolate:  # in float64 unless float32 is exact
-        rows = rows.astype(np.float32 if values.dtype in (np.float16, np.float32, np.uint8) else np.float64)
+        exact = np.float32 if values.dtype in (np.float16, np.float32, np.uint8) else np.float64
+        rows = rows.astype(exact, copy=False)
     background = attribute.background
     if background is None:
         background = {"f": np.nan, "i": -1}.get(values.dtype.kind, 0)
@@ -116,8 +120,8 @@ def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:
         fits = None
     if fits is None or fits.ndim or not (fits == background or (fits != fits and background != background)):
         raise ValueError(
-            f"the background of attribute {name!r} is {background!r}, which {values.dtype} cannot hold; a value of its type is "
-            "needed: choose another, or convert the array"
+            f"the background of attribute {name!r} is {background!r}, which {values.dtype} cannot hold; a value of its type "
+            "is needed: choose another, or convert the array"
         )
     return Prepared(np.ascontiguousarray(rows), shape, values.dtype, on_vertices, bool(interpolate), fits[()])
 
@@ -138,7 +142,7 @@ def _on_vertices(name: str, on: str | None, length: int, n_vertices: int, n_face
         )
     if len(fits) == 2:
         raise ValueError(
-            f"attribute {name!r} has {length} rows, and the mesh as many vertices as faces; it must be said which they belong "
-            "to: pass depthraster.Attribute(values, on='vertex') or on='face'"
+            f"attribute {name!r} has {length} rows, and the mesh as many vertices as faces; it must be said which they "
+            "belong to: pass depthraster.Attribute(values, on='vertex') or on='face'"
         )
     return fits[0] == "vertex"

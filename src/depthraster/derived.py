@@ -1,8 +1,8 @@
 """Images that follow from the faces that pixels show, made tile by tile while the tile's rays are at hand.
 
 `Derivation` is what ``pipeline.py`` calls for each finished tile; the loops are in ``kernels/derive.py``, what the images
-mean is said in ``layers.py``, arrays of the caller's are checked by ``attributes.py``. The commonest change is another image:
-its array in `Derivation.__init__`, written by one of the kernels that `_Worker` calls.
+mean is said in ``layers.py``, arrays of the caller's are checked by ``attributes.py``. The commonest change is another
+image: its array in `Derivation.__init__`, written by one of the kernels that `_Worker` calls.
 """
 
 from __future__ import annotations

@@ -96,4 +96,7 @@ def _least_apart(calibration: Calibration) -> Array:
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     steps = np.nan_to_num(np.linalg.norm(rays[1:] - rays[0], axis=-1).min(axis=0), nan=0.0)
     # Between the corners of a cell a lens changes little, and by no more than this.
-    return 0.9 * np.minimum.reduce([steps[i : rows + i, j : cols + j] for i in (0, 1) for j in (0, 1)])
+    least: Array = 0.9 * np.minimum.reduce(
+        [steps[i : rows + i, j : cols + j] for i in (0, 1) for j in (0, 1)]
+    )
+    return least

@@ -1,8 +1,8 @@
 """`Layers`: the aligned images of one view that `render` returns together, and what each of them holds.
 
 The kernels write 1/Z and the face index; what follows from them is made by ``derived.py`` and ``edges.py``; how layers look
-is ``pictures.py``'s. The commonest change is a new layer: its name and description in `LAYERS`, a field of `Layers`, and where
-it comes from: an array in ``derived.py``, written by ``kernels/derive.py``.
+is ``pictures.py``'s. The commonest change is a new layer: its name and description in `LAYERS`, a field of `Layers`, and
+where it comes from: an array in ``derived.py``, written by ``kernels/derive.py``.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LAYERS", "Layers", "checked_layers"]
+__all__ = ["LAYERS", "Layers", "checked_layers", "pixel_bytes"]
 
 LAYERS = {
     "depth": "float32 (H, W): Z in the camera's frame, or the range where that is the depth asked for; chunk units",
     "alpha": "float32 (H, W): 1.0 where a face is seen, 0.0 elsewhere",
     "range": "float32 (H, W): Euclidean distance from the camera's centre; chunk units",
     "face_index": "int32 (H, W): index of the face seen, in the order of the mesh given; -1 elsewhere",
-    "barycentric": "float32 (H, W, 3): weights of the face's vertices, in its order, where the ray meets it; 0 0 0 elsewhere",
+    "barycentric": "float32 (H, W, 3): weights of the face's vertices where the ray meets it; 0 0 0 elsewhere",
     "normal": "float32 (H, W, 3): unit normal of the face seen, along the camera's axes; 0 0 0 elsewhere",
     "position": "float64 (H, W, 3): where the ray meets the face, chunk frame; NaN elsewhere",
     "view_angle": "float32 (H, W): angle between the face's normal and the way back to the camera, radians; NaN elsewhere",
     "edge": "bool (H, W): where the surface breaks off beside the pixel",
 }
+
+_BYTES = {"barycentric": 12, "normal": 12, "position": 24, "edge": 1}  # of a pixel; 4 of the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,3 +95,8 @@ def checked_layers(layers: str | Iterable[str], may_be_none: bool = False) -> fr
     if not names and not may_be_none:
         raise ValueError(f"no layers were named; at least one is needed: ask for some of {', '.join(LAYERS)}")
     return frozenset(names)
+
+
+def pixel_bytes(names: Iterable[str]) -> int:
+    """Return how many bytes the images of layers take per pixel."""
+    return sum(_BYTES.get(name, 4) for name in names)

@@ -280,12 +280,13 @@ def derive_tile(
 ):  # fmt: skip
     """Write what follows from the faces that a tile's pixels show into the images of a `Surface`.
 
-    ``scene`` is the tuple of arrays of ``scene.py``, ``faces`` are its `FacePlaces`; ``camera`` (3) is the camera's centre in the scene's coordinates. ``rays`` (3, 3) takes (x, y, 1), plane
-    pixels of the tile, to the ray's direction along the scene's axes; with ``parallel`` rays, its first two columns to
-    their origin, and the third is their direction. ``axes`` (3, 3) takes normals from the scene's axes to those of the
-    image, ``frame`` (3, 4) positions relative to the camera's centre to the image's. The tile is n_rows x n_cols pixels
-    at (row0, col0); of ``barycentric``, which may be an image of the tile alone, at (row_b, col_b). Where no face is
-    seen there are 0 0 0 for weights and normals, NaN for the others.
+    ``scene`` is the tuple of arrays of ``scene.py`` and ``faces`` its `FacePlaces`; ``camera`` (3) is the camera's centre in
+    the scene's coordinates. ``rays`` (3, 3) takes (x, y, 1), plane pixels of the tile, to the ray's direction along the
+    scene's axes; with ``parallel`` rays, its first two columns take (x, y) to their origin, and the third is their
+    direction. ``axes`` (3, 3) takes normals from the scene's axes to those of the image, ``frame`` (3, 4) positions relative
+    to the camera's centre to the image's. The tile is n_rows x n_cols pixels at (row0, col0); of ``barycentric``, which may
+    be an image of the tile alone, at (row_b, col_b). Where no face is seen there are 0 0 0 for weights and normals, NaN for
+    the others. ``work`` is a `DeriveScratch`.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     exact, written = work.exact, work.written
@@ -321,7 +322,8 @@ def interpolate_tile(
     """Write the mean of ``values`` (V, C) at the vertices of each pixel's face, by its weights, into ``image`` (H, C W).
 
     ``corners`` is the tuple of arrays of ``scene.py`` that names vertices; weights are those of `derive_tile`. With
-    ``axes`` (3, 3) what is interpolated is normals, made unit again and taken to the image's axes. ``ids`` (3 N) is worked in.
+    ``axes`` (3, 3) what is interpolated is normals, made unit again and taken to the image's axes. ``ids`` (3 N) is worked
+    in.
     """
     if row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0:  # never; as in `_write_three`
         return

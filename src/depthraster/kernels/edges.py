@@ -77,7 +77,7 @@ def _breaks_off(
 def mark_edges(
     scene, faces, axes, lens, tolerance, least, spacing, face_index, ranges, first, last, edges
 ):  # fmt: skip
-    """Write ``edges`` (H, W) bool of the rows first .. last - 1: where the surface breaks off towards one of four neighbours.
+    """Write ``edges`` (H, W) bool of the rows first .. last - 1: where the surface breaks off towards one of 4 neighbours.
 
     That is where the neighbour shows no face, or lies on neither face's plane and the range jumps by more than slopes
     explain: ``tolerance`` times as much as the range changes from the one ray to the other along the steeper of the two
