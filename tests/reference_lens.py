@@ -174,9 +174,9 @@ class Lens:
 
     def _first_fold(self) -> float:
         """The first r > 0 where d/dr (r R(r)) passes from growing to shrinking; inf where it never does."""
-        slope = np.concatenate([[1.0], self.k * [3, 5, 7, 9]])  # in s = r^2, ascending
-        roots = np.roots(slope)  # in 1/s: the first coefficient is 1, whatever the others
-        roots = 1 / roots[np.abs(roots) > 1e-30]
+        k = np.where(np.abs(self.k) > 1e-30, self.k, 0)  # what matters nowhere only makes roots overflow
+        slope = np.concatenate([[1.0], k * [3, 5, 7, 9]])  # in s = r^2, ascending
+        roots = np.roots(np.trim_zeros(slope[::-1], "f"))
         real = np.sort(roots.real[(np.abs(roots.imag) <= 1e-9 * np.abs(roots)) & (roots.real > 0)])
         for root in real:
             if np.polyval(slope[::-1], root * (1 + 1e-6)) < 0:

@@ -132,6 +132,7 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(survey):
         ("--format", "pfm", "--layer", "face_index"): "face_index",
         ("--format", "png16", "--background", "nan"): "background",
         ("--format", "png16", "--steps", "-1"): "positive",
+        ("--format", "png16", "--layer", "normal"): "normal",
         ("--steps", "10"): "png16",
         ("--scale", "0"): "scale",
         ("--scale", "nan"): "scale",

@@ -382,7 +382,11 @@ def test_two_at_once_do_not_disturb_each_other(scene):
 
 
 def test_views_have_all_that_render_has(scene):
-    given = {"attributes": {"face": np.arange(scene.n_faces)}, "position_frame": "camera", "edge_tolerance": 0.1}
+    given = {
+        "attributes": {"face": np.arange(scene.n_faces)},
+        "position_frame": "camera",
+        "edge_tolerance": 0.1,
+    }
     names = ("position", "edge", "normal")
     for k, view in enumerate(dr.render_views(scene, photos(3), names, normal_frame="chunk", **given)):
         camera = photos(3)[k]

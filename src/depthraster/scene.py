@@ -1,8 +1,8 @@
 """`Scene`: a mesh checked, ordered along a space-filling curve and cut into clusters, once for all views.
 
 It takes vertices and faces as the caller has them and keeps nothing of them but what the kernels need, about
-20 bytes per face. Reading files is ``io``'s, looking at a scene is ``render.py``'s, the loops over faces are
-``kernels/clusters.py``'s.
+20 bytes per face. Reading files, its own included, is ``io``'s, looking at a scene is ``render.py``'s, the loops over
+faces are ``kernels/clusters.py``'s.
 
 The commonest change is a new value per cluster: a field of `ClusterArrays`, an output of `build_clusters`.
 """
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from depthraster.kernels.clusters import (
     LANES,
     MAX_FACES,
+    MAX_VERTICES,
     MIN_FACES,
     VERTEX_MISSING,
     build_clusters,
@@ -34,6 +35,13 @@ _RANGE = 1 << 16  # faces per work item; fixed, so that clusters do not depend o
 _BUCKET_BITS = 10  # of the keys, for sorting: buckets that fit a core's cache
 _SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
 _MAX_FACES = 2**31 - 1  # face indices are int32
+# What a scene's arrays depend on; one saved with other values is refused.
+_LAYOUT = {
+    "faces per cluster": MAX_FACES,
+    "vertices per cluster": MAX_VERTICES,
+    "lanes": LANES,
+    "clusters per group": GROUP,
+}
 
 
 class ClusterArrays(NamedTuple):
@@ -158,6 +166,58 @@ class Scene:
             f"the mesh is a {type(mesh).__name__}; a Scene, a trimesh.Trimesh, a (vertices, faces) pair or a path is "
             "needed: pass one of them"
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the prepared scene to a file that `open` maps into memory: a cache, for this version and processor.
+
+        Parameters
+        ----------
+        path : str or path
+            Replaced if it exists, written whole or not at all; about 20 bytes per face.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from depthraster.io.scene_files import write_scene_file
+
+        arrays = self._arrays._asdict() | self._corners._asdict()
+        values = {
+            "bounds": self._bounds.tolist(), "origin": self._origin.tolist(), "n_dropped": self._n_dropped,
+            "given": self._given, "step": arrays.pop("step"), "extent": arrays.pop("extent"),
+        }  # fmt: skip
+        write_scene_file(path, _LAYOUT, values, arrays)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Scene:
+        """Open a scene that `save` wrote, without reading it: pages are loaded as views need them, and shared.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; it must stay as it is as long as the scene is in use.
+        verify : bool
+            Read all of it first and compare with its checksums. The header's is compared in any case.
+
+        Raises
+        ------
+        FormatError
+            The file is no scene, damaged, cut short, or made by another version or another kind of processor.
+        OSError
+            It cannot be read.
+        """
+        from depthraster.io.scene_files import read_scene_file
+
+        values, arrays = read_scene_file(path, _LAYOUT, verify)
+        scene = cls.__new__(cls)
+        bounds, origin = np.array(values["bounds"]), np.array(values["origin"])
+        bounds.flags.writeable = origin.flags.writeable = False
+        scene._corners = CornerArrays(**{name: arrays.pop(name) for name in CornerArrays._fields})
+        scene._arrays = ClusterArrays(**arrays, step=values["step"], extent=values["extent"])
+        scene._given = values["given"][0], values["given"][1]
+        scene._bounds, scene._origin, scene._n_dropped = bounds, origin, values["n_dropped"]
+        return scene
 
     @classmethod
     def _with_storage(

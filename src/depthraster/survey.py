@@ -28,7 +28,7 @@ from depthraster.gallery import thumbnail
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import write_npz
 from depthraster.io.images import save_image, save_preview
-from depthraster.layers import Layers, checked_layers, pixel_bytes
+from depthraster.layers import LAYERS, Layers, checked_layers, pixel_bytes
 from depthraster.manifest import Export
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import invert
@@ -41,13 +41,13 @@ EXPECTED_ERRORS = (ValueError, OSError, MemoryError)
 
 # Suffixes by the names that the user chooses by, and the layers that are not kept in them.
 FORMATS = {"tiff": ".tif", "exr": ".exr", "npy": ".npy", "npz": ".npz", "pfm": ".pfm", "png16": ".png"}
+_LENGTHS = ("depth", "range")  # layers in units of length
 _NOT_IN = {
     "tiff": ("position",),  # it would be rounded to float32, which coordinates may not bear
     "exr": ("face_index", "position", "edge"),
     "pfm": ("face_index", "position", "edge"),
-    "png16": ("alpha", "face_index", "barycentric", "normal", "position", "view_angle", "edge"),
+    "png16": tuple(layer for layer in LAYERS if layer not in _LENGTHS),
 }
-_LENGTHS = ("depth", "range")  # layers in units of length
 _MOST_STEPS = 65535
 _SCALES = 1e-4, 100.0  # of images: what lies beyond is a mistake
 _MOST_STEPS_PER_UNIT = 1e12  # the same

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from depthraster.kernels import comparison as loops
 
 __all__ = [
+    "FARTHEST",
     "HIGHEST",
     "LOWEST",
     "PER_DECADE",
@@ -35,7 +36,7 @@ _ZERO = 0x8000  # the upper bits of no difference, signed
 _QUANTILES = (0.5, 0.95, 0.999)
 _CHUNK = 128  # rows that a thread takes at a time, about
 LOWEST, HIGHEST, PER_DECADE = -9, 1, 8  # of the histogram of relative differences
-_FARTHEST = 16  # pixels from an edge that are told apart
+FARTHEST = 16  # pixels from an edge that are told apart
 
 
 @dataclass(frozen=True)
@@ -360,7 +361,7 @@ def _distances(
         own, other, n = job
         if n == 0:
             return ()
-        counts = np.zeros(_FARTHEST + 1, np.int64)
+        counts = np.zeros(FARTHEST + 1, np.int64)
         loops.edge_distances(own, other, counts)
         last = int(np.flatnonzero(counts)[-1])
         return tuple(int(value) for value in counts[1 : last + 1])

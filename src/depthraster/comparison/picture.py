@@ -30,7 +30,10 @@ _GOOD, _BAD = (126, 200, 140), (240, 110, 96)
 _SAME = (52, 57, 68)  # no difference
 _FARTHER, _NEARER = (255, 150, 60), (70, 160, 255)  # ours, where depths differ
 _OURS, _THEIRS = (255, 70, 200), (120, 255, 90)  # seen only there
-_DULL, _BRIGHT = 0.1, 100.0  # times the tolerance that differences have no colour and the full one at
+_DULL, _BRIGHT = (
+    0.1,
+    100.0,
+)  # times the tolerance: no colour below, the full one from here on, or more if most differ by more
 _PANEL = 640  # width of a panel, or less; pixels
 _TALL = 640  # its height at most
 _MARGIN, _GAP, _CAPTION = 32, 24, 34
@@ -166,8 +169,10 @@ def _difference(picked: Picked) -> Pixels:
     rgb = np.empty((*picked.marks.shape, 3), np.uint8)
     rgb[:] = _EMPTY
     both = (picked.marks & 1) > 0
-    times = np.clip(picked.excess[both].astype(np.float64), _DULL, _BRIGHT)
-    t = np.log(times / _DULL) / np.log(_BRIGHT / _DULL)
+    excess = np.minimum(picked.excess[both].astype(np.float64), 1e30)
+    bright = max(_BRIGHT, float(np.quantile(excess, _SHARE[1]))) if excess.size else _BRIGHT
+    times = np.clip(excess, _DULL, bright)
+    t = np.log(times / _DULL) / np.log(bright / _DULL)
     t = np.where(times > 1.0, t, 0.5 * t)  # a step where the tolerance ends
     ends = np.where(picked.difference[both][:, None] > 0, np.array(_FARTHER), np.array(_NEARER))
     rgb[both] = (np.array(_SAME) + t[:, None] * (ends - np.array(_SAME)) + 0.5).astype(np.uint8)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.comparison.findings import Finding
-from depthraster.comparison.measures import Coverage, Differences, Picked, Tolerances
+from depthraster.comparison.measures import FARTHEST, Coverage, Differences, Picked, Tolerances
 from depthraster.comparison.mistakes import Fit
 from depthraster.comparison.registration import Alignment
 
@@ -119,7 +119,8 @@ class Comparison:
             if distances:
                 line += f"  {distances[0]:,} at an edge"
                 if len(distances) > 1:
-                    line += f", {sum(distances[1:]):,} up to {len(distances)} px or more inside"
+                    more = " and more" if len(distances) == FARTHEST else ""
+                    line += f", {sum(distances[1:]):,} farther inside, up to {len(distances)} px{more}"
             lines.append(line)
         return lines
 
