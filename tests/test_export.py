@@ -284,3 +284,43 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     image = 4 * 1600 * 1200
     some = peak("--camera", "IMG_1?")
     assert peak() - some < 6 * image  # all of them take 50
+
+
+def test_layers_that_follow_from_the_faces_are_kept(survey):
+    names = ("barycentric", "normal", "position", "view_angle", "edge")
+    cameras, mesh, _ = survey
+    camera = dr.load_chunk(cameras).cameras[1]
+    layers = dr.render(mesh, camera.transform, camera.calibration, names)
+    options = [word for name in names for word in ("--layer", name)]
+    out = rendered(survey, *options, "--format", "npy")
+    for name in names:
+        image = np.load(out / name / "b.npy")
+        assert image.dtype == getattr(layers, name).dtype
+        np.testing.assert_array_equal(image, getattr(layers, name))
+    out = rendered(survey, "--layer", "normal", "--layer", "edge", "--layer", "view_angle", "--overwrite")
+    np.testing.assert_array_equal(load_image(out / "normal" / "b.tif"), layers.normal)
+    np.testing.assert_array_equal(load_image(out / "view_angle" / "b.tif"), layers.view_angle)
+    edge = load_image(out / "edge" / "b.tif")
+    assert edge.dtype == np.uint16
+    np.testing.assert_array_equal(edge, layers.edge)
+
+
+@pytest.mark.parametrize(
+    ("layer", "form", "message"),
+    [
+        ("position", "tiff", "the layer position is asked for in the format tiff"),
+        ("edge", "exr", "tiff, npy or npz is needed"),
+        ("normal", "png16", "the layer normal"),
+    ],
+)
+def test_formats_that_cannot_hold_a_layer_are_refused(survey, layer, form, message):
+    result = run("render", *survey[:2], "-o", survey[2], "--layer", layer, "--format", form)
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
+def test_positions_are_in_chunk_units(survey):
+    result = run(
+        "render", *survey[:2], "-o", survey[2], "--layer", "position", "--format", "npz", "--unit", "world"
+    )
+    assert result.exit_code != 0 and "Chunk.to_world" in " ".join(result.output.split())

@@ -35,7 +35,9 @@ def test_an_opened_scene_renders_the_same_bits(tmp_path, storage):
     scene = dr.Scene._with_storage(*mesh, storage)
     scene.save(tmp_path / "scene")
     opened = dr.Scene.open(tmp_path / "scene", verify=True)
-    for here, there in zip(scene._arrays, opened._arrays, strict=True):
+    for here, there in zip(
+        (*scene._arrays, *scene._corners), (*opened._arrays, *opened._corners), strict=True
+    ):
         np.testing.assert_array_equal(here, there)
         assert np.asarray(here).dtype == np.asarray(there).dtype
     np.testing.assert_array_equal(scene.bounds, opened.bounds)
@@ -44,6 +46,12 @@ def test_an_opened_scene_renders_the_same_bits(tmp_path, storage):
     image = dr.render_depth(scene, np.eye(4), CALIBRATION)
     assert image[..., 1].any()
     np.testing.assert_array_equal(dr.render_depth(opened, np.eye(4), CALIBRATION), image)
+    layers, others = (
+        dr.render(s, np.eye(4), CALIBRATION, ("barycentric", "normal"), attributes={"x": mesh[0][:, 0]})
+        for s in (scene, opened)
+    )
+    np.testing.assert_array_equal(layers.barycentric, others.barycentric)
+    np.testing.assert_array_equal(layers.attributes["x"], others.attributes["x"])
 
 
 def test_it_is_mapped_and_read_only(saved):

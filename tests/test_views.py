@@ -379,3 +379,18 @@ def test_two_at_once_do_not_disturb_each_other(scene):
     pairs = zip(dr.render_views(scene, photos(6)), dr.render_views(scene, photos(6)), strict=True)
     for a, b in pairs:
         assert a.layers.depth.tobytes() == b.layers.depth.tobytes()
+
+
+def test_views_have_all_that_render_has(scene):
+    given = {
+        "attributes": {"face": np.arange(scene.n_faces)},
+        "position_frame": "camera",
+        "edge_tolerance": 0.1,
+    }
+    names = ("position", "edge", "normal")
+    for k, view in enumerate(dr.render_views(scene, photos(3), names, normal_frame="chunk", **given)):
+        camera = photos(3)[k]
+        alone = dr.render(scene, camera.transform, camera.calibration, names, normal_frame="chunk", **given)
+        for name in names:
+            np.testing.assert_array_equal(getattr(view.layers, name), getattr(alone, name))
+        np.testing.assert_array_equal(view.layers.attributes["face"], alone.attributes["face"])

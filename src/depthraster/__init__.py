@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
 from depthraster.layers import Layers
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from depthraster.io.metashape_writer import save_chunk
 
 __all__ = [
+    "Attribute",
     "Calibration",
     "Camera",
     "Chunk",

@@ -28,7 +28,7 @@ from depthraster.gallery import thumbnail
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import write_npz
 from depthraster.io.images import save_image, save_preview
-from depthraster.layers import LAYERS, Layers, checked_layers
+from depthraster.layers import LAYERS, Layers, checked_layers, pixel_bytes
 from depthraster.manifest import Export
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import invert
@@ -43,8 +43,11 @@ EXPECTED_ERRORS = (ValueError, OSError, MemoryError)
 FORMATS = {"tiff": ".tif", "exr": ".exr", "npy": ".npy", "npz": ".npz", "pfm": ".pfm", "png16": ".png"}
 _LENGTHS = ("depth", "range")  # layers in units of length
 _NOT_IN = {
-    "exr": ("face_index",), "pfm": ("face_index",), "png16": tuple(layer for layer in LAYERS if layer not in _LENGTHS),
-}  # fmt: skip
+    "tiff": ("position",),  # it would be rounded to float32, which coordinates may not bear
+    "exr": ("face_index", "position", "edge"),
+    "pfm": ("face_index", "position", "edge"),
+    "png16": tuple(layer for layer in LAYERS if layer not in _LENGTHS),
+}
 _MOST_STEPS = 65535
 _SCALES = 1e-4, 100.0  # of images: what lies beyond is a mistake
 _MOST_STEPS_PER_UNIT = 1e12  # the same
@@ -101,8 +104,13 @@ class Settings:
         lost = [layer for layer in self.layers if layer in _NOT_IN.get(self.format, ())]
         if lost:
             raise ValueError(
-                f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; tiff, npy or npz is "
-                "needed: choose one of them"
+                f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; "
+                f"{'npy or npz' if 'position' in lost else 'tiff, npy or npz'} is needed: choose one of them"
+            )
+        if "position" in self.layers and self.unit == "world":
+            raise ValueError(
+                "the layer position is asked for in world units, and it is in the chunk's frame; chunk units are needed: "
+                "leave out --unit, and take positions to the world with Chunk.to_world"
             )
         least, most = _SCALES
         if not least <= self.scale <= most:
@@ -285,7 +293,7 @@ def render_cameras(
                 else:
                     record = describe(camera, name, settings)
                     size = (
-                        (len(needed) + 2) * 4 * record["width"] * record["height"]
+                        (pixel_bytes(needed) + 8) * record["width"] * record["height"]
                     )  # the writer makes copies, too
                     most = max(1, min(workers, _WAITING_BYTES // size))
                     pending.append(pool.submit(_write, camera, record, view.layers, export, settings, units))
@@ -381,6 +389,8 @@ def _as_kept(
     units: float,
 ) -> npt.NDArray[Any]:
     """Return a layer in the unit and the type that are written, with the background asked for; lengths are changed."""
+    if layer == "edge" and settings.format == "tiff":
+        return image.astype(np.uint16)  # 0 and 1: there are no bools
     if layer not in _LENGTHS:
         return image
     if settings.format == "png16":

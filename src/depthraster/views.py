@@ -8,16 +8,17 @@ another option of `render` to pass on: an argument, and a field of `_Options`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import Any, Literal, NamedTuple
 
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
-from depthraster.layers import Layers, checked_layers
+from depthraster.layers import Layers, checked_layers, pixel_bytes
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
+from depthraster.viewpoint import label_of, place_of
 
 __all__ = ["RenderedView", "render_views"]
 
@@ -77,6 +78,7 @@ class _Options(NamedTuple):
     cull_faces: bool
     background: float
     depth: Literal["z", "range"] | None
+    derived: dict[str, Any]  # further arguments of `render`
     threads: int
 
 
@@ -88,6 +90,11 @@ def render_views(
     cull_faces: bool = True,
     background: float = 0.0,
     depth: Literal["z", "range"] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    vertex_normals: npt.ArrayLike | None = None,
+    normal_frame: Any = "camera",
+    position_frame: Any = "chunk",
+    edge_tolerance: float = 2.0,
     progress: Callable[[int, int | None], object] | None = None,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -107,7 +114,7 @@ def render_views(
     views : iterable
         Cameras of a `Chunk`, or whatever else has ``transform`` and ``calibration``, and a ``label`` if it likes; or pairs
         of transform and calibration; or triples of label, transform and calibration. Taken one by one as they are needed.
-    layers, cull_faces, background, depth
+    layers, cull_faces, background, depth, attributes, vertex_normals, normal_frame, position_frame, edge_tolerance
         As for `render`, for all views.
     progress : callable, optional
         Called as ``progress(n_done, n_views)`` before a view is given, in the caller's thread; ``n_views`` is None where
@@ -142,7 +149,7 @@ def render_views(
     ...     if view.error is None:
     ...         np.save(f"{view.index}.npy", view.layers.depth)
     """
-    names = checked_layers(layers)
+    names = checked_layers(layers, bool(attributes))
     if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 1:
         raise ValueError(
             f"ahead is {ahead!r}; a whole number of views, at least 1, is needed: pass e.g. ahead=3"
@@ -150,7 +157,11 @@ def render_views(
     n_threads = thread_count(1 if threads is None and executor is not None else threads)
     at_once = min(_AT_ONCE, n_threads, ahead)
     per_view = n_threads if executor is not None else -(-n_threads // at_once)
-    options = _Options(names, cull_faces, background, depth, per_view)
+    derived = {
+        "attributes": attributes, "vertex_normals": vertex_normals, "normal_frame": normal_frame,
+        "position_frame": position_frame, "edge_tolerance": edge_tolerance,
+    }  # fmt: skip
+    options = _Options(names, cull_faces, background, depth, derived, per_view)
     scene = Scene.from_mesh(scene, threads=threads)
     total = len(views) if isinstance(views, Sized) else None
     return _rendered(scene, iter(views), options, progress, total, executor, at_once, ahead)
@@ -201,9 +212,9 @@ def _rendered(
             except Exception as error:  # the caller's own; what was asked for before comes before it
                 failure = error
                 break
-            label = _label(view, index)
+            label = label_of(view, index)
             try:
-                transform, calibration = _place(view)
+                transform, calibration = place_of(view)
                 size = _bytes(calibration, options)
             except Exception as error:
                 pending.append((index, view, label, 0, error))
@@ -236,42 +247,13 @@ def _render(scene: Scene, transform: npt.ArrayLike, calibration: Calibration, op
     """Render a view; of the module, so that other processes find it."""
     return render(
         scene, transform, calibration, options.layers, cull_faces=options.cull_faces, background=options.background,
-        depth=options.depth, threads=options.threads,
+        depth=options.depth, threads=options.threads, **options.derived,
     )  # fmt: skip
-
-
-def _label(view: Any, index: int) -> str:
-    if isinstance(view, (tuple, list)):
-        return str(view[0]) if len(view) == 3 else str(index)
-    label = getattr(view, "label", None)
-    return str(index) if label is None else str(label)
-
-
-def _place(view: Any) -> tuple[npt.ArrayLike, Calibration]:
-    """Return a view's transform and calibration; ValueError or TypeError where there are none."""
-    if isinstance(view, (tuple, list)):
-        if len(view) not in (2, 3):
-            raise TypeError(
-                f"the view is a {type(view).__name__} of {len(view)}; (transform, calibration) or (label, transform, "
-                "calibration) is needed: pass one of them, or a Camera"
-            )
-        transform, calibration = view[-2:]
-    elif hasattr(view, "transform") and hasattr(view, "calibration"):
-        transform, calibration = view.transform, view.calibration
-    else:
-        raise TypeError(
-            f"the view is a {type(view).__name__}; a Camera, a (transform, calibration) pair or a (label, transform, "
-            "calibration) triple is needed: pass one of them"
-        )
-    if transform is None:
-        raise ValueError("the camera has no transform; an aligned one is needed: leave it out")
-    if calibration is None:
-        raise ValueError("the camera has no calibration; one is needed: give it one, or leave it out")
-    return transform, calibration
 
 
 def _bytes(calibration: Any, options: _Options) -> int:
     """Return about how many bytes the images take; what is no calibration is for `render` to refuse."""
     if not isinstance(calibration, Calibration):
         return 0
-    return 4 * (len(options.layers) + 1) * calibration.width * calibration.height
+    attributes = len(options.derived["attributes"] or ())
+    return (pixel_bytes(options.layers) + 4 + 8 * attributes) * calibration.width * calibration.height
