@@ -127,6 +127,11 @@ def compare(
                 findings, after, {"ours": mine.depth, "theirs": (other.depth / scale).astype(np.float32)},
                 scene, transform, calibration, depth, cull_faces, tolerances, threads,
             )  # fmt: skip
+    if failures and calibration is None:
+        notes.append(
+            "no calibration was given, so mistakes of the lens (p1 and p2 exchanged, k4 dropped ...) were not looked for: pass "
+            "calibration=, or on the command line --cameras"
+        )
     return Comparison(
         not failures, failures, findings, before, after, coverage, differences, alignment, scale, tolerances,
         tuple(notes), mine.depth, other.depth, picked,
