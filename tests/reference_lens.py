@@ -306,7 +306,7 @@ class Lens:
                 dy = (j[..., 0, 0] * (fy - yd) - j[..., 1, 0] * (fx - xd)) / det
                 step = np.maximum(1.0, np.hypot(dx, dy) / (0.3 + 0.3 * np.hypot(x, y)))
                 usable = np.isfinite(dx) & np.isfinite(dy)
-            x, y = np.where(usable, x - dx / step, x), np.where(usable, y - dy / step, y)
+                x, y = np.where(usable, x - dx / step, x), np.where(usable, y - dy / step, y)
         return x, y
 
     def _is_solution(self, x: Any, y: Any, xd: Any, yd: Any) -> np.ndarray:

@@ -449,8 +449,8 @@ def _sorted_faces(
                 else f"uses vertex {vertex}, which is not finite: {vertices[vertex].tolist()}"
             )
             raise ValueError(
-                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or pass "
-                "invalid='drop' to leave such faces out"
+                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or leave such faces out with "
+                "Scene(..., invalid='drop')"
             )
         n_dropped += n_bad
     if n_dropped:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -74,9 +74,20 @@ def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | 
             f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
             "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
         )
+    from depthraster.io.image_formats import check_installed
+    from depthraster.survey import FORMATS
+
+    check_installed(FORMATS[job.settings.format])  # before a folder is made for it
+    is_new = not job.folder.exists()
     make_folder(job.folder)
-    with _ended_at_once():
-        results, n_kept, settings = _export(job, resume, overwrite, debug, threads, started, start)
+    try:
+        with _ended_at_once():
+            results, n_kept, settings = _export(job, resume, overwrite, debug, threads, started, start)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # there is something in it
+                job.folder.rmdir()
+        raise
     _summary(job, settings, results, n_kept, time.perf_counter() - start)
     return results
 

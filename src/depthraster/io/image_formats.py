@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from depthraster.errors import FormatError
 
-__all__ = ["FORMATS", "Format", "honest", "write_npz", "write_tiff"]
+__all__ = ["FORMATS", "Format", "check_installed", "honest", "write_npz", "write_tiff"]
 
 Image = npt.NDArray[Any]
 
@@ -150,6 +150,12 @@ def _read_npz(path: Path) -> Image:
                 "read the others with numpy.load"
             )
         return np.asarray(arrays[name])
+
+
+def check_installed(suffix: str) -> None:
+    """Raise ImportError where writing files of a suffix needs a library that is not installed."""
+    if suffix == ".exr":
+        _openexr()
 
 
 def _openexr() -> ModuleType:

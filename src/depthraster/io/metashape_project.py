@@ -95,7 +95,7 @@ def chosen_model(chunk: Chunk, model: int | str | None) -> Model:
     if not chunk.models:
         raise ValueError(
             f"{source}chunk {chunk.label!r} has no mesh inside; one is needed: export the model from Metashape as PLY and "
-            "load that with load_mesh, or build the model, save the project, and load that"
+            "name it beside the project (in Python: load_mesh), or build the model, save the project, and load that"
         )
     if model is None:
         found = [m for m in chunk.models if m.active]
