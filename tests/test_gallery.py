@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from browser import used
-from depthraster.contact_sheet import colour_table
+from depthraster.drawing import colour_table
 from depthraster.gallery import thumbnail, write_gallery
 from exports import manifest, run, write_survey
 

@@ -23,11 +23,11 @@ LAYERS = [
     ("render", "visibility"),
     ("edges", "io", "layers", "pipeline"),
     ("derived",),
-    ("scene",),
+    ("pictures", "scene"),
     ("attributes",),
     ("chunk", "viewpoint"),
     ("calibration",),
-    ("kernels", "transforms", "crs", "world"),
+    ("drawing", "kernels", "transforms", "crs", "world"),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.contact_sheet import colour_table
+from depthraster.drawing import colour_table
 from depthraster.io.files import written_whole
 
 __all__ = ["thumbnail", "write_gallery"]

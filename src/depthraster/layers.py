@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from depthraster.pictures import draw_picture, plot_layers, png_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 __all__ = ["LAYERS", "Layers", "checked_layers", "pixel_bytes"]
 
@@ -31,7 +37,7 @@ LAYERS = {
 _BYTES = {"barycentric": 12, "normal": 12, "position": 24, "edge": 1}  # of a pixel; 4 of the others
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layers:
     """Images of one view, aligned to the pixel; those not asked for are None.
 
@@ -74,9 +80,105 @@ class Layers:
     view_angle: npt.NDArray[np.float32] | None = None
     edge: npt.NDArray[np.bool_] | None = None
     attributes: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    _image: npt.NDArray[np.float32] | None = field(
-        default=None, repr=False
-    )  # of which depth and alpha are parts
+    _image: npt.NDArray[np.float32] | None = None  # of which depth and alpha are parts
+    _background: float = 0.0  # of depth and range
+
+    def images(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the images that there are, by name: layers first, then attributes."""
+        found = {name: getattr(self, name) for name in LAYERS if getattr(self, name) is not None}
+        return found | self.attributes
+
+    def picture(self, *names: str) -> Image:
+        """Draw layers for the eye: each in colours of its own kind, with their scale. Notebooks show it by themselves.
+
+        Depth and range are light near by and dark far away, evenly in the logarithm between the 1st and the 99th percentile
+        of what is seen; view angles are light where faces are seen squarely; numbers of faces and labels have a colour each.
+        Normals are red to the image's right, green upwards, blue towards the camera if they are along the camera's axes.
+
+        Parameters
+        ----------
+        *names : str
+            Layers or attributes; all that there are by default.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB, some hundred pixels wide for each layer.
+
+        Raises
+        ------
+        ValueError
+            A name of which there is no image.
+        """
+        return draw_picture(self._chosen(names), self._seen())
+
+    def plot(self, *names: str, axes: Any = None) -> Figure:
+        """Plot layers with matplotlib (the extra ``plot``): axes are in pixels, scales in the layers' units.
+
+        Parameters
+        ----------
+        *names : str
+            Layers or attributes; all that there are by default.
+        axes : matplotlib Axes or sequence of them, optional
+            Where to plot, one for each; by default in a figure of their own.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            A name of which there is no image, or another number of axes.
+        ImportError
+            Without the extra.
+        """
+        return plot_layers(self._chosen(names), self._seen(), axes)
+
+    def _repr_png_(self) -> bytes | None:
+        images = self.images()
+        return png_of(draw_picture(images, self._seen())) if images else None
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{name} {' x '.join(map(str, image.shape))} {image.dtype}"
+            for name, image in self.images().items()
+        ]
+        return f"Layers({', '.join(shown)})"
+
+    def _chosen(self, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+        images = self.images()
+        for name in names:
+            if name not in images:
+                raise ValueError(
+                    f"there is no image {name!r} here; {', '.join(images) or 'none'} there is: ask `render` for it"
+                )
+        if not images:
+            raise ValueError("there are no images here; at least one is needed: ask `render` for layers")
+        return {name: images[name] for name in names} if names else images
+
+    def _seen(self) -> npt.NDArray[np.bool_]:
+        """Return where a face is seen, as far as the images tell."""
+        if self.face_index is not None:
+            return np.asarray(self.face_index >= 0)
+        if self.alpha is not None:
+            return np.asarray(self.alpha > 0)
+        if self.view_angle is not None:
+            return ~np.isnan(self.view_angle)
+        if self.position is not None:
+            return ~np.isnan(self.position[..., 0])
+        for vectors in (self.barycentric, self.normal):
+            if vectors is not None:
+                return np.asarray(vectors.any(axis=-1))
+        for lengths in (self.depth, self.range):
+            if lengths is not None:
+                empty = (
+                    np.isnan(lengths)
+                    if np.isnan(self._background)
+                    else lengths == np.float32(self._background)
+                )
+                return np.asarray(~empty)
+        return np.ones(next(iter(self.images().values())).shape[:2], np.bool_)
 
 
 def checked_layers(layers: str | Iterable[str], may_be_none: bool = False) -> frozenset[str]:

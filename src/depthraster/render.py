@@ -187,6 +187,7 @@ def render(
         attributes={} if derivation is None else derivation.attribute_images,
         **made,
         _image=image,
+        _background=float(shown[1]),
     )
 
 

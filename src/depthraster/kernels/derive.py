@@ -219,10 +219,10 @@ def _turned_normals(matrix, exact, written):
     m20, m21, m22 = matrix[2, 0], matrix[2, 1], matrix[2, 2]
     for i in range(_N):
         x, y, z = exact[_NORMAL + i], exact[_NORMAL + _N + i], exact[_NORMAL + 2 * _N + i]
-        hit = exact[_HIT + i]
-        written[i] = np.float32(hit * (m00 * x + m01 * y + m02 * z))
-        written[_N + i] = np.float32(hit * (m10 * x + m11 * y + m12 * z))
-        written[2 * _N + i] = np.float32(hit * (m20 * x + m21 * y + m22 * z))
+        hit, zero = exact[_HIT + i] != 0.0, np.float32(0.0)
+        written[i] = np.float32(m00 * x + m01 * y + m02 * z) if hit else zero
+        written[_N + i] = np.float32(m10 * x + m11 * y + m12 * z) if hit else zero
+        written[2 * _N + i] = np.float32(m20 * x + m21 * y + m22 * z) if hit else zero
 
 
 @inner
