@@ -129,8 +129,8 @@ def compare(
             )  # fmt: skip
     if failures and calibration is None:
         notes.append(
-            "no calibration was given, so mistakes of the lens (p1 and p2 exchanged, k4 dropped ...) were not looked for: pass "
-            "calibration=, or on the command line --cameras"
+            "no calibration was given, so mistakes of the lens (p1 and p2 exchanged, k4 dropped ...) were not looked for: "
+            "pass calibration=, or on the command line --cameras"
         )
     return Comparison(
         not failures, failures, findings, before, after, coverage, differences, alignment, scale, tolerances,
