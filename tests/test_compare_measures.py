@@ -16,8 +16,8 @@ NAN = np.nan
 def measured(ours, theirs, scale=1.0, tolerances=Tolerances(), step=0.0, cell=4, threads=2):  # noqa: B008
     with ThreadPoolExecutor(threads) as pool:
         return measure(
-            np.asarray(ours, np.float32),
-            np.asarray(theirs, np.float32),
+            np.asarray(ours, np.float32)[..., None],
+            np.asarray(theirs, np.float32)[..., None],
             scale,
             tolerances,
             step,

@@ -98,16 +98,16 @@ def compare(
         )
         _check_sizes(mine, other, calibration)
         step = 0.5 * (other.steps + mine.steps * (1.0 if scale is None else scale))
-        samples = take_samples(other.depth, _SAMPLES, tolerances.depth, tolerances.pixels, step)
-        alignment = align(mine.depth, other.depth, samples.pixels, samples.depth)
+        samples = take_samples(other.pixels, _SAMPLES, tolerances.depth, tolerances.pixels, step)
+        alignment = align(mine.pixels, other.pixels, samples.pixels, samples.depth)
         notes = _notes(mine, other)
         if scale is None:
             scale = alignment.scale
             notes.append(f"the scale {scale:.9g} was estimated: differences are those that it leaves")
-        height, width = other.depth.shape
+        height, width = other.pixels.shape[:2]
         coverage, differences, picked = measure(
-            mine.depth,
-            other.depth,
+            mine.pixels,
+            other.pixels,
             scale,
             tolerances,
             step,
@@ -119,12 +119,12 @@ def compare(
     findings: tuple[Finding, ...] = ()
     before = after = None
     if failures and coverage.either:
-        scaled = mine.depth if scale == 1.0 else (mine.depth * scale).astype(np.float32)
+        scaled = _scaled(mine.pixels, scale)
         asked = depth or ("range" if calibration is not None and calibration.type == "spherical" else "z")
-        findings, before, after = name_mistakes(scaled, other.depth, samples, calibration, alignment, asked)
+        findings, before, after = name_mistakes(scaled, other.pixels, samples, calibration, alignment, asked)
         if scene is not None and calibration is not None and transform is not None:
             findings, after = _with_mesh(
-                findings, after, {"ours": mine.depth, "theirs": (other.depth / scale).astype(np.float32)},
+                findings, after, {"ours": mine.pixels, "theirs": _scaled(other.pixels, 1.0 / scale)},
                 scene, transform, calibration, depth, cull_faces, tolerances, threads,
             )  # fmt: skip
     if failures and calibration is None:
@@ -134,8 +134,13 @@ def compare(
         )
     return Comparison(
         not failures, failures, findings, before, after, coverage, differences, alignment, scale, tolerances,
-        tuple(notes), mine.depth, other.depth, picked,
+        tuple(notes), mine.pixels[..., 0], other.pixels[..., 0], picked,
     )  # fmt: skip
+
+
+def _scaled(pixels: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
+    """Return a plane with its depths times a scale."""
+    return pixels if scale == 1.0 else (pixels[..., :1] * scale).astype(np.float32)
 
 
 def _with_mesh(
@@ -190,7 +195,7 @@ def _check(calibration: Any, transform: Any, scene: Any, scale: Any) -> None:
 
 
 def _check_sizes(ours: Plane, theirs: Plane, calibration: Calibration | None) -> None:
-    mine, other = ours.depth.shape, theirs.depth.shape
+    mine, other = ours.pixels.shape[:2], theirs.pixels.shape[:2]
     if mine != other:
         hint = (
             "one of them is turned by 90 degrees"

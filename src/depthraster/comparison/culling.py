@@ -48,8 +48,8 @@ def hold_against_mesh(
 
     Parameters
     ----------
-    planes : dict of (H, W) float32 arrays
-        Images by name, NaN where nothing is seen, in chunk units.
+    planes : dict of (H, W, C) float32 arrays
+        Images by name, `Plane.pixels`, in chunk units.
     scene, transform, calibration, depth, cull_faces, threads
         As for `render`. Of a prepared `Scene` only what is turned toward the camera and both sides can be told.
     tolerances : tuple

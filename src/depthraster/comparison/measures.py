@@ -228,12 +228,12 @@ def measure(
     pool: ThreadPoolExecutor,
     threads: int,
 ) -> tuple[Coverage, Differences, Picked]:
-    """Measure what two planes of one shape have in common and what not.
+    """Measure what two planes of one size have in common and what not.
 
     Parameters
     ----------
-    ours, theirs : (H, W) float32 arrays
-        NaN where nothing is seen.
+    ours, theirs : (H, W, C) float32 arrays
+        `Plane.pixels`.
     scale : float
         What ours is multiplied by.
     tolerances : Tolerances
@@ -245,7 +245,7 @@ def measure(
     pool, threads
         Who does the work.
     """
-    height, width = theirs.shape
+    height, width = theirs.shape[:2]
     rows = max(1, _CHUNK // cell) * cell
     chunks = [(start, min(start + rows, height)) for start in range(0, height, rows)]
     shape = -(-height // cell), -(-width // cell)

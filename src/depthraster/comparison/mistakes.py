@@ -116,8 +116,8 @@ def name_mistakes(
 
     Parameters
     ----------
-    ours, theirs : (H, W) float32 arrays
-        NaN where nothing is seen.
+    ours, theirs : (H, W, C) float32 arrays
+        `Plane.pixels`.
     samples : Samples
         Of theirs.
     calibration : Calibration or None
@@ -270,7 +270,7 @@ class _Search:
     def _places(self, supposition: _Supposition) -> tuple[Floats, Floats | None]:
         """Return where ours shows what theirs shows at the samples, and their directions, None without a calibration."""
         pixels, turned = self._samples.pixels, supposition.turned
-        height, width = self._theirs.shape
+        height, width = self._theirs.shape[:2]
         if turned:
             u = width - pixels[:, 0] if turned in ("mirrored", "turned_round") else pixels[:, 0]
             v = height - pixels[:, 1] if turned in ("upside_down", "turned_round") else pixels[:, 1]
@@ -289,7 +289,7 @@ class _Search:
         if key not in self._looked_up:
             places, directions = self._places(supposition)
             depth, seen = look_up(self._ours, places)
-            height, width = self._ours.shape
+            height, width = self._ours.shape[:2]
             with np.errstate(invalid="ignore", divide="ignore"):
                 unknown = (places < 0).any(axis=1) | (places[:, 0] >= width) | (places[:, 1] >= height)
                 gain = None if directions is None else np.linalg.norm(directions, axis=1) / directions[:, 2]
@@ -375,7 +375,7 @@ class _Search:
 
     def _pinhole_gain(self, focal: float) -> Floats:
         """Return range / Z of a camera of which only the focal length is known, or not even that."""
-        height, width = self._theirs.shape
+        height, width = self._theirs.shape[:2]
         away = self._samples.pixels - np.array([0.5 * width, 0.5 * height])
         if math.isnan(focal):
             return np.ones(len(away))
@@ -384,7 +384,7 @@ class _Search:
     def _pinhole(self, supposed: _Supposition, kind: int) -> float:
         """Return the focal length of the pinhole camera that would make theirs range of ours' Z (or the reverse)."""
         depth, _, _, _ = self._predict(supposed)
-        height, width = self._theirs.shape
+        height, width = self._theirs.shape[:2]
         with np.errstate(invalid="ignore", divide="ignore"):
             square = (self._samples.depth / depth) ** (2 * kind)
         away = ((self._samples.pixels - np.array([0.5 * width, 0.5 * height])) ** 2).sum(axis=1)

@@ -1,6 +1,7 @@
-"""Images as they come, to planes that can be compared: float32, NaN where nothing is seen.
+"""Images as they come, to planes that can be compared: (H, W, C) float32, channel 0 the depth, NaN where nothing is seen.
 
-Files are read by ``io/images.py``. The commonest change is another way of marking what is not seen: in `_fill`.
+What was read here is changed in place: fresh memory would take longer than all else that is done to it. Files are read by
+``io/images.py``. The commonest change is another way of marking what is not seen: in `_fill`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Plane", "depth_plane", "in_threads", "read"]
+__all__ = ["Plane", "Read", "depth_plane", "in_threads", "read"]
 
 _ROWS = 64  # rows looked at together, so that they stay in the processor's cache
 
@@ -25,8 +26,8 @@ class Plane:
 
     Attributes
     ----------
-    depth : (H, W) float32 array
-        NaN where nothing is seen.
+    pixels : (H, W, C) float32 array, C-contiguous
+        Channel 0 is the depth, NaN where nothing is seen; another has no meaning any more.
     steps : float
         What the numbers that can be stored differ by: 1 for whole numbers, 0 for floating point.
     is_half : bool
@@ -35,10 +36,16 @@ class Plane:
         What marks the pixels where nothing is seen, for people: ``nothing`` where there are none, ``alpha``, depths.
     """
 
-    depth: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.float32]
     steps: float
     is_half: bool
     background: str
+
+
+class Read(NamedTuple):
+    """An image that was read from a file for this, and that nobody else has."""
+
+    array: npt.NDArray[Any]
 
 
 def read(image: Any) -> Any:
@@ -47,7 +54,7 @@ def read(image: Any) -> Any:
         return image
     from depthraster.io.images import load_image
 
-    return load_image(image)
+    return Read(load_image(image))
 
 
 def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoolExecutor) -> Plane:
@@ -55,7 +62,7 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
 
     Parameters
     ----------
-    image : (H, W), (H, W, 1) or (H, W, 2) array
+    image : (H, W), (H, W, 1) or (H, W, 2) array, or `Read`
         Depth, and alpha where there is a second channel.
     name : str
         What the image is called in messages.
@@ -69,6 +76,8 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
     TypeError, ValueError
         No such array.
     """
+    is_ours = isinstance(image, Read)
+    image = image.array if isinstance(image, Read) else image
     try:
         array = np.asarray(image)
     except (TypeError, ValueError) as error:
@@ -85,7 +94,11 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
         )
     first = array if array.ndim == 2 else array[..., 0]
     alpha = array[..., 1] if channels == 2 else None
-    depth = np.empty(first.shape, np.float32)
+    if is_ours and array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable:
+        pixels = array.reshape(*first.shape, channels)
+    else:
+        pixels = np.empty((*first.shape, 1), np.float32)
+    depth = pixels[..., 0]
     marks: set[str] = set()
     halves: list[bool] = []
 
@@ -96,7 +109,7 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
 
     in_threads(fill, range(0, len(depth), _ROWS), pool)
     return Plane(
-        depth,
+        pixels,
         steps=1.0 if array.dtype.kind in "iu" else 0.0,
         is_half=array.dtype.kind == "f" and all(halves),
         background="alpha" if "alpha" in marks else " and ".join(sorted(marks)) or "nothing",

@@ -69,8 +69,8 @@ def align(
 
     Parameters
     ----------
-    ours, theirs : (H, W) float32 arrays
-        NaN where nothing is seen.
+    ours, theirs : (H, W, C) float32 arrays
+        `Plane.pixels`.
     pixels : (n, 2) float64 array
         Centres of some pixels.
     depth : (n,) float64 array
@@ -124,7 +124,7 @@ def _search(ours: npt.NDArray[np.float32], pixels: Floats, depth: Floats) -> Flo
     pixels, depth = pixels[some], depth[some]
     best = np.zeros(2)
     for step in _SEARCHES:
-        if 16 * step > min(ours.shape):
+        if 16 * step > min(ours.shape[:2]):
             continue
         spreads, shifts = [], []
         offsets = sorted(
@@ -204,7 +204,7 @@ def _from_edges(
     """Return the shift with what edges tell along the axes where depths do not, and the axes along which it is known now."""
     told = known.copy()
     for reach in _EDGE_REACHES:
-        if 4 * reach >= min(theirs.shape):
+        if 4 * reach >= min(theirs.shape[:2]):
             continue
         for _ in range(_ROUNDS):
             whole = np.rint(shift)

@@ -48,24 +48,24 @@ def take_samples(
 
     Parameters
     ----------
-    theirs : (H, W) float32 array
-        NaN where nothing is seen.
+    theirs : (H, W, C) float32 array
+        `Plane.pixels`.
     number : int
         Of pixels.
     relative, pixels, step : float
         Tolerances: parts of the depth, pixels of slope, depth.
     """
-    height, width = theirs.shape
+    height, width = theirs.shape[:2]
     rng = np.random.default_rng(20)
     if height * width <= number:
-        i, j = (places.ravel() for places in np.indices(theirs.shape))
+        i, j = (places.ravel() for places in np.indices((height, width)))
     else:  # one pixel of every square, anywhere in it
         side = np.sqrt(height * width / number)
         n_rows, n_cols = max(1, round(height / side)), max(1, round(width / side))
         rows = (np.arange(n_rows)[:, None] + rng.random((n_rows, n_cols))) * (height / n_rows)
         cols = (np.arange(n_cols) + rng.random((n_rows, n_cols))) * (width / n_cols)
         i, j = rows.astype(int).ravel(), cols.astype(int).ravel()
-    here = theirs[i, j].astype(np.float64)
+    here = theirs[i, j, 0].astype(np.float64)
     slope2, bend = np.zeros(len(i)), np.zeros(len(i))
     for down, right in ((1, 0), (0, 1)):
         before, after = _neighbour(theirs, i - down, j - right), _neighbour(theirs, i + down, j + right)
@@ -85,9 +85,9 @@ def take_samples(
 
 def _neighbour(plane: npt.NDArray[np.float32], i: npt.NDArray[np.int_], j: npt.NDArray[np.int_]) -> Floats:
     """Return the values at some pixels, NaN outside the image."""
-    height, width = plane.shape
+    height, width = plane.shape[:2]
     outside = (i < 0) | (j < 0) | (i >= height) | (j >= width)
-    values = plane[i.clip(0, height - 1), j.clip(0, width - 1)].astype(np.float64)
+    values = plane[i.clip(0, height - 1), j.clip(0, width - 1), 0].astype(np.float64)
     values[outside] = np.nan
     return np.asarray(values)
 
@@ -97,8 +97,8 @@ def look_up(plane: npt.NDArray[np.float32], pixels: Floats) -> tuple[Floats, npt
 
     Parameters
     ----------
-    plane : (H, W) float32 array
-        NaN where nothing is seen.
+    plane : (H, W, C) float32 array
+        `Plane.pixels`.
     pixels : (n, 2) float64 array
         Places, u and v; NaN and places outside the image see nothing.
 

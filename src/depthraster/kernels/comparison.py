@@ -1,9 +1,10 @@
 """Two depth images beside each other, pixel by pixel: what differs and by how much, and exact quantiles of it.
 
-Images are (H, W) float32 with NaN where nothing is seen. A pixel seen in both is measured in four ways, see `MEASURES`;
-quantiles come from counting how often the upper and then the lower 16 bits of those numbers occur, which is exact and
-needs no memory for the differences themselves. What the numbers are judged by, and what they are called, is
-``comparison/``'s. The commonest change is another measure: in `_measure_row`, where both passes get theirs from.
+Images are (H, W, C) float32, C-contiguous, of which channel 0 is the depth, NaN where nothing is seen. A pixel seen in both
+is measured in four ways, see `MEASURES`; quantiles come from counting how often the upper and then the lower 16 bits of those
+numbers occur, which is exact and needs no memory for the differences themselves. What the numbers are judged by, and what
+they are called, is ``comparison/``'s. The commonest change is another measure: in `_measure`, where both passes get theirs
+from.
 """
 
 from __future__ import annotations
@@ -75,12 +76,12 @@ def _measure_row(ours, theirs, scale, i, rows):
     The slope is that of theirs, depth per pixel: along each axis the smaller of the steps to both sides, so that a jump
     to another surface is none.
     """
-    height, width = theirs.shape
+    height, width = theirs.shape[:2]
     nan = np.float32(np.nan)
     # No neighbour is like one that nothing is seen in: beyond the border lies the row itself, made NaN.
     has_above, has_below = i > 0, i < height - 1
-    mine, row = ours[i], theirs[i]
-    above, below = theirs[max(i - 1, 0)], theirs[min(i + 1, height - 1)]
+    mine, row = ours[i, :, 0], theirs[i, :, 0]
+    above, below = theirs[max(i - 1, 0), :, 0], theirs[min(i + 1, height - 1), :, 0]
     up, down = np.float32(0.0) if has_above else nan, np.float32(0.0) if has_below else nan
     for j in range(1, width - 1):
         d = np.float32(scale * mine[j] - np.float64(row[j]))
@@ -135,7 +136,7 @@ def measure_rows(
         _measure_row(ours, theirs, scale, i, rows)
         for j in range(width):
             d = rows[0, j]
-            a, b = ours[i, j], theirs[i, j]
+            a, b = ours[i, j, 0], theirs[i, j, 0]
             row, col = i // cell, j // cell
             if d == d:
                 n_both += 1
@@ -206,12 +207,12 @@ def edge_distances(own, other, counts):
     ``counts`` (n,) int64: element k gets those at k pixels, the last those at n - 1 and more; 1 is a pixel at the edge.
     Distances are a chess king's moves to the nearest pixel where ``own`` sees nothing; the image's border is no edge.
     """
-    height, width = own.shape
+    height, width = own.shape[:2]
     far = np.uint8(min(counts.size - 1, 255))
     distance = np.empty((height, width), np.uint8)
     for i in range(height):
         for j in range(width):
-            if own[i, j] != own[i, j]:
+            if own[i, j, 0] != own[i, j, 0]:
                 distance[i, j] = 0
                 continue
             d = far
@@ -232,7 +233,7 @@ def edge_distances(own, other, counts):
             if j < width - 1:
                 d = min(d, distance[i, j + 1] + 1)
             distance[i, j] = d
-            if other[i, j] != other[i, j]:
+            if other[i, j, 0] != other[i, j, 0]:
                 counts[d] += 1
 
 
@@ -244,18 +245,24 @@ def edge_sums(ours, theirs, down, right, reach, sums):
     either side, and e theirs less ours, ``sums`` (6,) become those of g_u g_u, g_u g_v, g_v g_v, e g_u, e g_v, and the
     number of pixels at edges.
     """
-    height, width = theirs.shape
+    height, width = theirs.shape[:2]
     for i in range(max(down, 0) + reach, height + min(down, 0) - reach):
         for j in range(max(right, 0) + reach, width + min(right, 0) - reach):
             y, x = i - down, j - right
-            here = ours[y, x] == ours[y, x]
-            east, west = ours[y, x + reach] == ours[y, x + reach], ours[y, x - reach] == ours[y, x - reach]
-            south, north = ours[y + reach, x] == ours[y + reach, x], ours[y - reach, x] == ours[y - reach, x]
+            here = ours[y, x, 0] == ours[y, x, 0]
+            east, west = (
+                ours[y, x + reach, 0] == ours[y, x + reach, 0],
+                ours[y, x - reach, 0] == ours[y, x - reach, 0],
+            )
+            south, north = (
+                ours[y + reach, x, 0] == ours[y + reach, x, 0],
+                ours[y - reach, x, 0] == ours[y - reach, x, 0],
+            )
             if east == west and south == north:
                 continue
             g_u = 0.5 * (np.float64(east) - np.float64(west)) / reach
             g_v = 0.5 * (np.float64(south) - np.float64(north)) / reach
-            e = np.float64(theirs[i, j] == theirs[i, j]) - np.float64(here)
+            e = np.float64(theirs[i, j, 0] == theirs[i, j, 0]) - np.float64(here)
             sums[0] += g_u * g_u
             sums[1] += g_u * g_v
             sums[2] += g_v * g_v
@@ -266,12 +273,12 @@ def edge_sums(ours, theirs, down, right, reach, sums):
 
 @kernel
 def interpolate(plane, places, depth, seen):
-    """Look up a plane (H, W) at places (n, 2), u and v: ``depth`` (n,) float64 and ``seen`` (n,) bool.
+    """Look up an image at places (n, 2), u and v: ``depth`` (n,) float64 and ``seen`` (n,) bool.
 
     Depth is linear between the four nearest pixels' centres, NaN unless all that have weight see something; ``seen`` is of
     the pixel that the place lies in.
     """
-    height, width = plane.shape
+    height, width = plane.shape[:2]
     for k in range(places.shape[0]):
         u, v = places[k, 0], places[k, 1]
         depth[k], seen[k] = np.nan, False
@@ -279,7 +286,7 @@ def interpolate(plane, places, depth, seen):
             continue
         x, y = u - 0.5, v - 0.5
         col, row = int(np.floor(x)), int(np.floor(y))
-        near = plane[int(v), int(u)]
+        near = plane[int(v), int(u), 0]
         seen[k] = near == near
         total = 0.0
         for down in range(2):
@@ -289,5 +296,5 @@ def interpolate(plane, places, depth, seen):
                 i, j = row + down, col + right
                 if weight > 0.0:
                     inside = (i >= 0) & (j >= 0) & (i < height) & (j < width)
-                    total += weight * plane[i, j] if inside else np.nan
+                    total += weight * plane[i, j, 0] if inside else np.nan
         depth[k] = total
