@@ -416,3 +416,14 @@ def test_a_million_faces_around_a_large_image(lens):
         reference.Lens(calibration).undistort(np.stack([u.ravel(), v.ravel()], axis=1))[:, 0]
     )
     np.testing.assert_array_equal((layers.face_index >= 0).ravel(), imaged)
+
+
+def test_an_orthographic_view_culls_by_its_rays_not_by_its_place():
+    """A ball far beside the place that the view is taken from: its near side is turned away from there, and is seen."""
+    calibration = dr.Calibration(width=120, height=90, f=2.0, cx=-40.0, type="orthographic")
+    vertices, faces = meshes.icosphere(5, 9.0)  # clusters with narrow cones
+    mesh = vertices + [20.0, 0.0, 11.0], faces
+    for turn in range(4):
+        transform = meshes.random_transform(np.random.default_rng(turn))
+        layers, _ = comparing.compare(meshes.moved(mesh, transform), transform, calibration)
+        assert (layers.face_index >= 0).sum() > 900

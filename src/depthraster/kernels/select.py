@@ -56,15 +56,15 @@ def group_boxes(centre_of, half_of, boxes):
 
 
 @inner
-def _cone_faces_away(cone, half, cx, cy, cz):
-    """Whether no face of a cluster is turned towards the camera at (cx, cy, cz) from the cluster's centre.
+def _cone_faces_away(cone, radius, cx, cy, cz):
+    """Whether no face of a cluster of a radius is turned towards the camera at (cx, cy, cz) from the cluster's centre.
 
     For every point p of the cluster and normal n of its cone, dot(n, C - p) <= |d| cos(angle) + radius, with
-    d the way from the centre to the camera and the angle the least one between d and the cone.
+    d the way from the centre to the camera and the angle the least one between d and the cone. Where rays are parallel,
+    the camera is infinitely far: d is any length of the way back along them, and the radius 0.
     """
     if cone[3] < -1.0:
         return False
-    radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
     distance = np.sqrt(cx * cx + cy * cy + cz * cz)
     along = cone[0] * cx + cone[1] * cy + cone[2] * cz
     across = np.sqrt(max(distance * distance - along * along, 0.0))
@@ -116,8 +116,14 @@ def clusters_in_tile(
             half = half_of[c]
             if _is_outside(planes, x, y, z, np.float64(half[0]), np.float64(half[1]), np.float64(half[2])):
                 continue
-            if cull and _cone_faces_away(cone_of[c], half, camera[0] - x, camera[1] - y, camera[2] - z):
-                continue
+            if cull:
+                if parallel:
+                    away = _cone_faces_away(cone_of[c], 0.0, -view[2, 0], -view[2, 1], -view[2, 2])
+                else:
+                    radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
+                    away = _cone_faces_away(cone_of[c], radius, camera[0] - x, camera[1] - y, camera[2] - z)
+                if away:
+                    continue
             chosen[n] = c
             n += 1
     return n
