@@ -51,6 +51,7 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 
 _EDGE_ON = 1e-10  # of the distance of a face's farthest corner, by which the camera has to be off its plane
+_NO_WIDTH = 1e-12  # of the distance of a face's farthest corner
 # Squared width, in plane pixels, below which a face is seen edge-on: what is left is rounding, which knows no end along
 # the face. Its neighbours' edges, widened by far more, close what it leaves.
 _THINNEST = 1e-20
@@ -351,8 +352,13 @@ def _homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
         ax * ax + ay * ay + az * az * f * f,
         max(bx * bx + by * by + bz * bz * f * f, cx * cx + cy * cy + cz * cz * f * f),
     )
-    edge_on = volume * volume * f * f <= _EDGE_ON * _EDGE_ON * far * (nx * nx + ny * ny + nz * nz)
-    if edge_on or not np.isfinite(volume):
+    normal = nx * nx + ny * ny + nz * nz
+    edge_on = volume * volume * f * f <= _EDGE_ON * _EDGE_ON * far * normal
+    # The same holds for a face that is no wider than rounding; its normal is.
+    px, py, pz, qx, qy, qz = bx - ax, by - ay, (bz - az) * f, cx - ax, cy - ay, (cz - az) * f
+    length = max(px * px + py * py + pz * pz, qx * qx + qy * qy + qz * qz)
+    flat = normal <= _NO_WIDTH * _NO_WIDTH * far * length
+    if edge_on or flat or not np.isfinite(volume):
         return False
     if cull and volume > 0.0:
         return False
