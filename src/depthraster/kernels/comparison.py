@@ -1,10 +1,10 @@
 """Two depth images beside each other, pixel by pixel: what differs and by how much, and exact quantiles of it.
 
-Images are (H, W, C) float32, C-contiguous, of which channel 0 is the depth, NaN where nothing is seen. A pixel seen in both
-is measured in four ways, see `MEASURES`; quantiles come from counting how often the upper and then the lower 16 bits of
-those numbers occur, which is exact and needs no memory for the differences themselves. What the numbers are judged by, and what
-they are called, is ``comparison/``'s. The commonest change is another measure: in `_measure`, where both passes get theirs
-from.
+Images are (H, W, C) float32, C-contiguous, of which channel 0 is the depth, NaN where nothing is seen. A pixel seen in
+both is measured in four ways, see `MEASURES`; quantiles come from counting how often the upper and then the lower 16 bits
+of those numbers occur, which is exact and needs no memory for the differences themselves. What the numbers are judged by,
+and what they are called, is ``comparison/``'s. The commonest change is another measure: in `_measure`, where both passes
+get theirs from.
 """
 
 from __future__ import annotations
