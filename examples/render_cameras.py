@@ -18,14 +18,14 @@ cameras_path, mesh_path, folder = map(Path, sys.argv[1:])
 folder.mkdir(parents=True, exist_ok=True)
 
 chunk = dr.load_chunk(cameras_path)
-scene = dr.Scene.from_mesh(mesh_path)  # prepared once, for all cameras
-# Metres per chunk unit.
-scale = 1.0 if chunk.transform is None else np.linalg.norm(chunk.transform[:3, 0])
+scale = chunk.scale or 1.0  # metres per chunk unit
 
-for camera in chunk.cameras:
-    if camera.transform is None or camera.calibration is None or not camera.enabled:
-        print(f"{camera.label}: not aligned, or switched off")
+cameras = [camera for camera in chunk.cameras if camera.enabled]
+# One by one and in order, while the next ones are rendered; a camera that is not aligned comes with its error.
+for view in dr.render_views(mesh_path, cameras, background=np.nan):
+    if view.error:
+        print(f"{view.label}: {view.error}")
         continue
-    layers = dr.render(scene, camera.transform, camera.calibration, background=np.nan)
-    np.save(folder / f"{camera.label}.npy", layers.depth * np.float32(scale))
-    print(f"{camera.label}: {np.isfinite(layers.depth).mean():.0%} of the pixels see the mesh")
+    depth = view.layers.depth
+    np.save(folder / f"{view.label}.npy", depth * np.float32(scale))
+    print(f"{view.label}: {np.isfinite(depth).mean():.0%} of the pixels see the mesh")

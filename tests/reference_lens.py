@@ -174,7 +174,8 @@ class Lens:
 
     def _first_fold(self) -> float:
         """The first r > 0 where d/dr (r R(r)) passes from growing to shrinking; inf where it never does."""
-        slope = np.concatenate([[1.0], self.k * [3, 5, 7, 9]])  # in s = r^2, ascending
+        k = np.where(np.abs(self.k) > 1e-30, self.k, 0)  # what matters nowhere only makes roots overflow
+        slope = np.concatenate([[1.0], k * [3, 5, 7, 9]])  # in s = r^2, ascending
         roots = np.roots(np.trim_zeros(slope[::-1], "f"))
         real = np.sort(roots.real[(np.abs(roots.imag) <= 1e-9 * np.abs(roots)) & (roots.real > 0)])
         for root in real:
@@ -305,7 +306,7 @@ class Lens:
                 dy = (j[..., 0, 0] * (fy - yd) - j[..., 1, 0] * (fx - xd)) / det
                 step = np.maximum(1.0, np.hypot(dx, dy) / (0.3 + 0.3 * np.hypot(x, y)))
                 usable = np.isfinite(dx) & np.isfinite(dy)
-            x, y = np.where(usable, x - dx / step, x), np.where(usable, y - dy / step, y)
+                x, y = np.where(usable, x - dx / step, x), np.where(usable, y - dy / step, y)
         return x, y
 
     def _is_solution(self, x: Any, y: Any, xd: Any, yd: Any) -> np.ndarray:

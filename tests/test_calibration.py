@@ -166,6 +166,7 @@ def test_scaled_is_the_resized_image():
         ({"f": -5.0}, ValueError, "f is -5.0"),
         ({"f": math.nan}, ValueError, "f is nan"),
         ({"f": None}, TypeError, "f is None"),
+        ({"f": ...}, TypeError, "f is missing"),
         ({"k3": math.inf}, ValueError, "k3 is inf"),
         ({"p1": "0.1"}, TypeError, "p1 is '0.1'"),
         ({"b1": -100.0}, ValueError, r"f \+ b1 is -50"),
@@ -175,7 +176,8 @@ def test_scaled_is_the_resized_image():
 )
 def test_bad_values_are_named(values, error, words):
     with pytest.raises(error, match=words):
-        dr.Calibration(**({"width": 40, "height": 30, "f": 50.0} | values))
+        given = {"width": 40, "height": 30, "f": 50.0} | values
+        dr.Calibration(**{name: value for name, value in given.items() if value is not ...})
 
 
 def test_bad_arrays_are_named():

@@ -213,7 +213,7 @@ def test_interrupt_is_code_130(cameras, mesh, tmp_path, monkeypatch):
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("depthraster.survey.render", interrupted)
+    monkeypatch.setattr("depthraster.views.render", interrupted)
     result = run("render", cameras, mesh, "-o", tmp_path / "out")
     assert result.exit_code == 130 and "Interrupted" in result.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".unfinished"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import depthraster as dr
-from depthraster.contact_sheet import Picture, colour_table, contact_sheet, relief
+from depthraster.contact_sheet import Picture, contact_sheet, relief
 from depthraster.demo import make_survey
+from depthraster.drawing import colour_table
 from depthraster.landscape import box, joined, landscape, placed, prism, spire
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +17,8 @@ from PIL import Image
 
 import depthraster as dr
 from depthraster.io.images import load_image
-from exports import SCALE, content, manifest, run, write_survey
+from depthraster.survey import Settings, describe
+from exports import COMMAND, SCALE, content, manifest, run, write_survey
 
 EXR = pytest.param(
     "exr",
@@ -128,9 +132,13 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(survey):
         ("--format", "pfm", "--layer", "face_index"): "face_index",
         ("--format", "png16", "--background", "nan"): "background",
         ("--format", "png16", "--steps", "-1"): "positive",
+        ("--format", "png16", "--layer", "normal"): "normal",
         ("--steps", "10"): "png16",
         ("--scale", "0"): "scale",
         ("--scale", "nan"): "scale",
+        ("--scale", "1e-300"): "scale",
+        ("--background", "1e39"): "float32 cannot hold",
+        ("--format", "png16", "--steps", "1e308"): "up to 1e+12",
     }.items():
         result = run("render", cameras, mesh, "-o", out, *options)
         assert result.exit_code == 1 and words in result.stderr, (options, result.output)
@@ -161,12 +169,46 @@ def test_the_manifest_says_all(survey):
     assert record["coverage"] == pytest.approx(seen.mean())
     assert record["min"] == pytest.approx(SCALE * layers.depth[seen].min())
     assert record["max"] == pytest.approx(SCALE * layers.depth[seen].max())
+    assert (record["kind"], record["unit"]) == ("z", "world")
     assert [file["layer"] for file in record["files"]] == ["depth", "alpha", "thumbnail"]
     listed = {file["path"] for image in found["images"] for file in image["files"]}
     assert listed | {"manifest.json", "index.html"} == set(content(out))
     for file in record["files"]:
         data = (out / file["path"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (file["bytes"], file["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("lens", "asked", "kind"),
+    [
+        ("frame", None, "z"),
+        ("frame", "range", "range"),
+        ("fisheye", None, "z"),
+        ("fisheye", "range", "range"),
+        ("spherical", None, "range"),
+        ("spherical", "z", "z"),
+        ("cylindrical", None, "z"),
+    ],
+)
+def test_the_manifest_says_of_each_camera_what_its_depth_is(tmp_path, lens, asked, kind):
+    sizes = {"spherical": (90, 45), "cylindrical": (90, 45)}
+    width, height = sizes.get(lens, (80, 60))
+    f = width / (2 * np.pi) if lens in sizes else 40.0
+    camera = dr.Camera(
+        id=0, label="a", transform=np.eye(4), calibration=dr.Calibration(width, height, f, type=lens)
+    )
+    assert describe(camera, "a", Settings(depth=asked))["kind"] == kind
+    cameras, mesh = write_survey(tmp_path, ["b"])
+    dr.save_chunk(dr.Chunk(cameras=[camera]), cameras)
+    result = run("render", cameras, mesh, "-o", tmp_path / "out", *(("--depth", asked) if asked else ()))
+    assert result.exit_code == 0, result.output
+    (record,) = manifest(tmp_path / "out")["images"]
+    layers = dr.render(mesh, camera.transform, camera.calibration, ("depth", "range", "alpha"), depth=kind)
+    assert record["kind"] == kind
+    assert np.array_equal(load_image(tmp_path / "out" / "a.tif"), layers.depth)
+    if kind == "range":
+        assert np.array_equal(layers.depth, layers.range)
+    assert record["max"] == layers.depth[layers.alpha > 0].max()
 
 
 def test_the_manifest_tells_of_cameras_left_out_and_blank(survey, tmp_path):
@@ -224,3 +266,61 @@ def test_hostile_labels_stay_in_the_folder(tmp_path):
     records = manifest(tmp_path / "out")["images"]
     assert [record["label"] for record in records] == labels
     assert len({record["name"].casefold() for record in records}) == len(labels)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="memory is measured by Unix' means")
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    cameras, mesh = write_survey(tmp_path, [f"IMG_{k}" for k in range(50)], (1600, 1200))
+
+    def peak(*options: str) -> int:
+        """The most memory that the command took, bytes."""
+        command = [*COMMAND, str(cameras), str(mesh), "-o", str(tmp_path / "out"), "--overwrite", *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    image = 4 * 1600 * 1200
+    some = peak("--camera", "IMG_1?")
+    assert peak() - some < 6 * image  # all of them take 50
+
+
+def test_layers_that_follow_from_the_faces_are_kept(survey):
+    names = ("barycentric", "normal", "position", "view_angle", "edge")
+    cameras, mesh, _ = survey
+    camera = dr.load_chunk(cameras).cameras[1]
+    layers = dr.render(mesh, camera.transform, camera.calibration, names)
+    options = [word for name in names for word in ("--layer", name)]
+    out = rendered(survey, *options, "--format", "npy")
+    for name in names:
+        image = np.load(out / name / "b.npy")
+        assert image.dtype == getattr(layers, name).dtype
+        np.testing.assert_array_equal(image, getattr(layers, name))
+    out = rendered(survey, "--layer", "normal", "--layer", "edge", "--layer", "view_angle", "--overwrite")
+    np.testing.assert_array_equal(load_image(out / "normal" / "b.tif"), layers.normal)
+    np.testing.assert_array_equal(load_image(out / "view_angle" / "b.tif"), layers.view_angle)
+    edge = load_image(out / "edge" / "b.tif")
+    assert edge.dtype == np.uint16
+    np.testing.assert_array_equal(edge, layers.edge)
+
+
+@pytest.mark.parametrize(
+    ("layer", "form", "message"),
+    [
+        ("position", "tiff", "the layer position is asked for in the format tiff"),
+        ("edge", "exr", "tiff, npy or npz is needed"),
+        ("normal", "png16", "the layer normal"),
+    ],
+)
+def test_formats_that_cannot_hold_a_layer_are_refused(survey, layer, form, message):
+    result = run("render", *survey[:2], "-o", survey[2], "--layer", layer, "--format", form)
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
+def test_positions_are_in_chunk_units(survey):
+    result = run(
+        "render", *survey[:2], "-o", survey[2], "--layer", "position", "--format", "npz", "--unit", "world"
+    )
+    assert result.exit_code != 0 and "Chunk.to_world" in " ".join(result.output.split())

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from browser import used
-from depthraster.contact_sheet import colour_table
-from depthraster.gallery import thumbnail
+from depthraster.drawing import colour_table
+from depthraster.gallery import thumbnail, write_gallery
 from exports import manifest, run, write_survey
 
 LOSSY = 12  # of 255: what compressing a thumbnail may change
@@ -59,7 +59,7 @@ def test_the_page_shows_every_image_and_asks_nobody(out):
     assert told["labels"] == LABELS
     assert told["sizes"] == [[80, 60]] * len(LABELS)
     assert told["asked"] == []
-    assert told["scripts"] == 2  # its own and this test's
+    assert told["scripts"] == 1
     assert told["wide"]
     records = manifest(out)["images"]
     expected = [f["path"] for r in records for f in r["files"] if f["layer"] != "thumbnail"]
@@ -67,7 +67,7 @@ def test_the_page_shows_every_image_and_asks_nobody(out):
     first = records[0]
     for words in (
         "DJI_0001.JPG",
-        f"{first['min']:.6g} to {first['max']:.6g}",
+        f"depth {first['min']:.6g} to {first['max']:.6g}",
         f"{100 * first['coverage']:.1f} % covered",
         "80 × 60",
         f"{first['colours'][0]:.4g}",
@@ -133,6 +133,20 @@ def test_the_page_without_a_browser(out):
     assert text.count("<figure ") == text.count("<img ") == len(LABELS)  # and none of a label's
     assert text.count("<script>") == 1
     assert not re.search(r"(src|href)=\"(https?:)?//", text)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"), [("zz", "depth in"), (("range",), "range in"), (("z", "range"), "depth and range in")]
+)
+def test_the_page_says_whether_lengths_are_depth_or_range(tmp_path, out, kinds, said):
+    content = manifest(out)
+    images = [{**record, "kind": kind} for record, kind in zip(content["images"], kinds, strict=False)]
+    write_gallery(tmp_path / "index.html", out, {**content, "images": images})
+    text = (tmp_path / "index.html").read_text("utf-8")
+    assert f" · {said} chunk units · " in text
+    for record in images:
+        word = "depth" if record["kind"] == "z" else "range"
+        assert f"<p>{word} {record['min']:.6g} to" in text
 
 
 def picture(depth: np.ndarray, seen: np.ndarray | None = None):

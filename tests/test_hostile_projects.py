@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 import zipfile
@@ -327,6 +328,21 @@ def test_a_flood_of_text_is_refused(tmp_path):
     assert peak(lambda: refused(path, "more than 1048576 characters in one <reference>")) < 8 * MIB
 
 
+@pytest.mark.parametrize("begin", ["<chunk label='", "<!-- ", "<?x ", "<chunk "])
+def test_a_tag_or_a_comment_without_end_is_refused(tmp_path, begin):
+    """The parser would keep it in memory and look through it again and again."""
+    path = tmp_path / "cameras.xml"
+    with path.open("w") as file:
+        file.write(f"<document>{begin}")
+        for _ in range(100):
+            file.write("x" * MIB)
+    start = time.process_time()
+    assert peak(lambda: refused(path, "a tag or a comment of more than 4194304 bytes")) < 16 * MIB
+    assert time.process_time() - start < 5
+    path.write_text(f"<document><!-- {'x' * 3 * MIB} --><chunk label='{'y' * MIB}'/></document>")
+    assert len(load_chunk(path).label) == MIB
+
+
 def masters(*pairs: tuple[int, int | None]) -> str:
     return "".join(
         f'<camera id="{k}" sensor_id="0" label="c{k}"' + (f' master_id="{m}"/>' if m is not None else "/>")
@@ -439,3 +455,29 @@ def test_200_000_cameras_of_the_shortest_kind_are_read_in_256_mebibytes(tmp_path
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert run.stdout.strip() == "200000", run.stderr[-500:]
+
+
+@pytest.mark.skipif(
+    not os.environ.get("DEPTHRASTER_THOROUGH"), reason="takes a minute; DEPTHRASTER_THOROUGH=1 runs it"
+)
+def test_a_million_cameras_are_planned_and_some_rendered_in_two_gigabytes(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("memory is limited by Linux' means")
+    path, mesh = tmp_path / "cameras.xml", tmp_path / "mesh.ply"
+    mesh.write_bytes(ply())
+    with path.open("w") as file:
+        file.write(f"<document><chunk><sensors>{SENSOR}</sensors><cameras>")
+        place = "<transform>1 0 0 1 0 -1 0 2 0 0 -1 3 0 0 0 1</transform>"
+        file.writelines(
+            f'<camera id="{k}" sensor_id="0" label="{k}">{place}</camera>' for k in range(1_000_000)
+        )
+        file.write("</cameras></chunk></document>")
+    code = (
+        "import resource, sys; from depthraster.cli import main\n"
+        "def size(): return int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size() + (1 << 31),) * 2)\n"
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "render", path, mesh, "-o", tmp_path / "out", "--camera", "99999?"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert "10 of 10 cameras rendered" in run.stdout, run.stderr[-500:]

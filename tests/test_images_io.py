@@ -104,6 +104,32 @@ def test_the_tiff_is_deflated_with_the_predictor_for_floats(tmp_path):
     assert (tmp_path / "a.tif").read_bytes() == first  # the same bytes: no date, no random numbers
 
 
+def test_any_number_of_threads_and_either_compressor_gives_the_same_pixels(tmp_path, monkeypatch):
+    import imagecodecs
+
+    images = [picture(700, 900), picture(600, 500, 3), np.arange(600 * 700, dtype=np.int32).reshape(600, 700)]
+    images.append(images[2].astype(">i4")[:, ::-1])
+    for image in images:
+        written = []
+        for threads in (1, 2, 7, None):
+            save_image(tmp_path / "a.tif", image, threads=threads)
+            written.append((tmp_path / "a.tif").read_bytes())
+        assert len(set(written)) == 1
+        found = load_image(tmp_path / "a.tif")
+        with monkeypatch.context() as patched:
+            patched.setattr(imagecodecs, "ZLIBNG", None)
+            save_image(tmp_path / "b.tif", image)
+        other = load_image(tmp_path / "b.tif")
+        for back in (found, other):
+            assert (
+                back.dtype == image.dtype.newbyteorder("=")
+                and back.astype(image.dtype).tobytes() == image.tobytes()
+            )
+    with pytest.raises(ValueError, match="threads is 0"):
+        save_image(tmp_path / "a.tif", images[0], threads=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
+
+
 def test_pillow_reads_the_depth_too(tmp_path):
     depth = np.abs(picture(20, 30)[1:])
     save_image(tmp_path / "a.tif", depth)

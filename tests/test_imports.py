@@ -19,19 +19,21 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
-    ("contact_sheet", "landscape", "selection"),
+    ("contact_sheet", "landscape", "selection", "views"),
     ("render", "visibility"),
-    ("io", "layers", "pipeline"),
-    ("scene",),
-    ("chunk",),
+    ("edges", "io", "layers", "pipeline"),
+    ("derived",),
+    ("pictures", "scene"),
+    ("attributes",),
+    ("chunk", "viewpoint"),
     ("calibration",),
-    ("kernels", "transforms", "crs"),
+    ("drawing", "kernels", "transforms", "crs", "world"),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
 # Opened by whoever needs it, at run time only: a Scene made from a path has the file read, a chunk reads its mesh, a
-# calibration is read and written.
-ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("calibration", "io")}
+# calibration is read and written, what takes a mesh to the world reads it.
+ALLOWED_UPWARD = {("scene", "io"), ("chunk", "io"), ("calibration", "io"), ("world", "io")}
 
 HEAVY = (
     "trimesh",
@@ -129,6 +131,7 @@ def test_public_names_exist():
         "Scene",
         "render",
         "render_depth",
+        "render_views",
         "load_mesh",
         "load_chunk",
         "load_calibrations",

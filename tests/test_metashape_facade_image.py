@@ -381,7 +381,7 @@ def test_scipy_is_asked_for_by_name(monkeypatch):
         (lambda i: Metashape.Image().save("x.tif"), ValueError, "no pixels"),
         (lambda i: i.warp, AttributeError, "Metashape.Image.warp was asked for and is not offered"),
         (lambda i: i.gaussianBlur(2), AttributeError, "Metashape.Image.gaussianBlur was asked for"),
-        (lambda i: np.asarray(i, dtype="f8", copy=False), ValueError, "without a copy"),
+        (lambda i: i.__array__("f8", copy=False), ValueError, "without a copy"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(call, error, message, tmp_path, monkeypatch):

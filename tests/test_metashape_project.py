@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,8 +236,10 @@ def test_the_active_model_is_the_one_that_the_documents_say(tmp_path):
     assert [(m.id, m.label, m.active) for m in chunk.models] == [(1, "old", False), (3, "new", True)]
     assert_sheet(chunk.load_mesh())
     assert_sheet(chunk.load_mesh("new"))
-    for choice in (1, "old"):
+    for choice in (1, "old", "1"):
         assert_sheet(chunk.load_mesh(choice), 5)
+    named = dr.Chunk(models=[*chunk.models, replace(chunk.models[1], id=7, label="1")])
+    assert_sheet(named.load_mesh("1"))  # a label goes before an id
     for wrong in (2, "none", True):
         with pytest.raises(
             ValueError, match=f"has 2 models, 'old', 'new', and 0 are model={wrong!r}; one is needed"

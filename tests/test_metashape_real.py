@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 import warnings
 import zipfile
@@ -32,9 +33,7 @@ def test_a_real_file_of_metashape_1_5(real_data):
 
 def test_a_real_file_of_922_cameras(real_data):
     path = real(real_data / "geograypher_composite" / "composite_georef_cameras.xml")
-    start = time.perf_counter()
     chunk = load_chunk(path)
-    assert time.perf_counter() - start < 0.5
     assert len(chunk.cameras) == 922 and sum(c.aligned for c in chunk.cameras) == 915
     # Beside its transform a camera has its place by GNSS, and the chunk's transform takes it there, to metres. Compared
     # across the vertical: the file's heights are not from where the transform's are, +45 m for one flight and -50 m for
@@ -55,6 +54,18 @@ def test_a_real_file_of_922_cameras(real_data):
             away.append(np.linalg.norm(offset - offset @ up * up))
     assert len(away) == 915
     assert max(away) < 10.0  # metres, of a survey hundreds of metres wide, 6.4e6 m from the origin
+
+
+def test_922_cameras_are_read_in_half_a_second(real_data):
+    """Of the processor's time, which is the clock's where nobody else uses the machine; the reader has one thread."""
+    path = real(real_data / "geograypher_composite" / "composite_georef_cameras.xml")
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        chunk = load_chunk(path)
+        seconds.append(time.process_time() - start)
+        assert len(chunk.cameras) == 922
+    assert statistics.median(seconds) < 0.5
 
 
 def earth_point(lon: float, lat: float, height: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import depthraster as dr
 from chunks import NOT_IN_CAMERAS_FILES, same
+from depthraster.calibration import TYPES
 from depthraster.chunk import Component, Group, Reference, Region, Sensor
 
 LENS = dr.Calibration(80, 60, 70.1, cx=1.5, cy=-2, k1=-0.1, k4=1e-300, p1=1e-4, p3=-2, b1=0.3, b2=-0.2)
@@ -195,3 +196,15 @@ def test_what_cannot_be_written_is_said_and_nothing_is_written(tmp_path, change,
         dr.save_chunk(dr.Chunk(**change), path)
     assert says in str(caught.value) and "needed" in str(caught.value)
     assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(TYPES))
+def test_every_lens_travels(tmp_path, kind):
+    some = {"k1": -0.1, "p2": 1e-3} if kind not in ("spherical", "cylindrical", "orthographic") else {}
+    f = 90 / (2 * np.pi) if kind == "spherical" else 33.3
+    lens = dr.Calibration(90, 45, f, cx=1.5, cy=-0.25, type=kind, **some)
+    chunk = dr.Chunk(cameras=[dr.Camera(id=0, label="a", transform=turn(1), calibration=lens)])
+    (camera,) = back(chunk, tmp_path / "cameras.xml").cameras
+    assert camera.calibration == lens
+    sensor = ElementTree.parse(tmp_path / "cameras.xml").getroot().find("chunk/sensors/sensor")
+    assert sensor.get("type") == kind

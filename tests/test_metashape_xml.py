@@ -551,10 +551,10 @@ def test_other_files_are_refused_in_one_sentence(read, tmp_path, text, says):
 
 def test_entities_are_not_expanded(read):
     entities = "".join(f'<!ENTITY e{k} "{f"&e{k - 1};" * 10 if k else "x" * 10}">' for k in range(30))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(dr.FormatError, match="hostile"):
         read(f'<!DOCTYPE d [{entities}]><document><chunk label="&e29;"/></document>')
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_a_missing_file_and_a_folder_are_os_errors(tmp_path):

@@ -138,6 +138,10 @@ def test_valid_radius_of_a_cubic():
         )
     assert np.isinf(reference.Lens(cameras.calibration({"f": 1, "k1": 0.1}, 9, 9)).valid_radius)
     assert np.isinf(reference.Lens(cameras.calibration({"f": 1, "k1": -0.1, "k2": 0.1}, 9, 9)).valid_radius)
+    tiny = cameras.calibration(
+        {"f": 1, "k1": -0.3, "k4": -1e-300}, 9, 9
+    )  # its own fold is out of float64's reach
+    assert reference.Lens(tiny).valid_radius == pytest.approx(0.9**-0.5)
 
 
 def test_plane_in_closed_form():

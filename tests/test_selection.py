@@ -76,10 +76,10 @@ def test_names_do_not_depend_on_what_is_chosen():
 def test_many_cameras_and_many_patterns_take_no_time():
     some = chunk(*(f"IMG_{k}.JPG" for k in range(20_000)))
     same = chunk(*["same/"] * 20_000)
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(chosen(some, *(f"IMG_{k}" for k in range(20_000)))) == 20_000
     assert len(set(file_names(same.cameras))) == 20_000
-    assert time.perf_counter() - start < 5  # a second or so; with the square of the number, minutes
+    assert time.process_time() - start < 5  # a second or so; with the square of the number, minutes
 
 
 def test_file_names_are_safe_and_unique():

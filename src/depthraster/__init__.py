@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
 from depthraster.layers import Layers
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.transforms import look_at, nadir
+from depthraster.views import RenderedView, render_views
 from depthraster.visibility import Picks, pick_point
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from depthraster.io.metashape_writer import save_chunk
 
 __all__ = [
+    "Attribute",
     "Calibration",
     "Camera",
     "Chunk",
@@ -28,6 +31,7 @@ __all__ = [
     "FormatError",
     "Layers",
     "Picks",
+    "RenderedView",
     "Scene",
     "Tolerances",
     "compare",
@@ -39,6 +43,7 @@ __all__ = [
     "pick_point",
     "render",
     "render_depth",
+    "render_views",
     "save_chunk",
 ]
 

@@ -47,7 +47,7 @@ _LENSES = {
 _SPELLINGS = {"equidistant_fisheye": "fisheye"}  # other names of the same model
 TYPES = tuple(_LENSES)
 
-_NOT_GIVEN = math.nan
+_NOT_GIVEN = float("nan")  # an object of its own
 _MAX_SIDE = 1_000_000  # pixels
 _MAX_PIXELS = 2**32  # 16 GiB of depth; more is a mistake, not an image
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
@@ -131,6 +131,8 @@ class Calibration:
         object.__setattr__(self, "type", _checked_type(self.type))
         if self.type == "spherical" and isinstance(self.f, float) and math.isnan(self.f):
             object.__setattr__(self, "f", self.width / (2.0 * math.pi))
+        if self.f is _NOT_GIVEN:
+            raise TypeError(f"f is missing; a {self.type} lens needs its focal length in pixels: pass f=...")
         for name in ("f", "cx", "cy", *_DISTORTION):
             object.__setattr__(self, name, _checked_number(getattr(self, name), name))
         if not self.f > 0.0:

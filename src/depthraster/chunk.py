@@ -8,7 +8,8 @@ one in the writer.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.crs import from_geocentric, is_named, to_geocentric
+from depthraster.world import checked_offset, put_together, taken_apart
 
 if TYPE_CHECKING:
     from depthraster.io.meshes import Mesh
@@ -367,13 +369,75 @@ class Chunk:
             "give the whole label, or choose by id among chunk.cameras"
         )
 
+    def with_component(self, component: int | str) -> Chunk:
+        """Return the chunk in the frame of another component, whose cameras can be rendered then instead.
+
+        Cameras that were aligned apart are in a component of their own, each with its own frame. A mesh in world coordinates
+        is taken to the frame of the chunk that is returned by its `from_world`; a mesh inside the project goes there where
+        both components have a transform, and is left out with a warning where one has none.
+
+        Parameters
+        ----------
+        component : int or str
+            The id or the label of one of `components`. A text that is no label may be an id.
+
+        Returns
+        -------
+        Chunk
+            ``transform``, ``region`` and ``active_component_id`` are the component's, and so is who is
+            ``in_active_component``.
+
+        Raises
+        ------
+        ValueError
+            There is no such component, or more than one.
+        """
+        found = [part for part in self.components if component in (part.id, part.label)]
+        if not found and isinstance(component, str):
+            found = [part for part in self.components if str(part.id) == component]
+        if len(found) != 1 or isinstance(component, bool):
+            which = (
+                ", ".join(f"{part.label!r} (id {part.id})" for part in self.components[:_LISTED]) or "none"
+            )
+            raise ValueError(
+                f"{len(found)} components of chunk {self.label!r} are {component!r}; one is needed, and there are {which}: "
+                "give a label or an id"
+            )
+        (part,) = found
+        if part.id == self.active_component_id:
+            return self
+        models: tuple[Model, ...] = ()
+        if self.transform is not None and part.transform is not None:
+            move = np.asarray(np.linalg.solve(part.transform, self.transform), np.float64)
+            models = tuple(
+                replace(model, transform=move if model.transform is None else move @ model.transform)
+                for model in self.models
+            )
+        elif self.models:
+            warnings.warn(
+                f"chunk {self.label!r}: the meshes inside are left out, for there is no transform that would take them to "
+                f"component {part.label!r}",
+                stacklevel=2,
+            )
+        return replace(
+            self,
+            cameras=tuple(
+                replace(c, in_active_component=not c.aligned or c.component_id in (None, part.id))
+                for c in self.cameras
+            ),
+            transform=part.transform,
+            region=part.region,
+            active_component_id=part.id,
+            models=models,
+        )
+
     def load_mesh(self, model: int | str | None = None) -> Mesh:
         """Read a mesh that lies inside the project.
 
         Parameters
         ----------
         model : int or str, optional
-            The id or the label of one of `models`; the active one by default.
+            The id or the label of one of `models`; the active one by default. A text that is no label may be an id.
 
         Returns
         -------
@@ -422,15 +486,15 @@ class Chunk:
             A system that the chunk cannot be in, that pyproj does not know or that needs a grid file, or points without a
             place in it.
         """
-        vertices, faces, shape = _taken_apart(points)
-        vertices = vertices + _offset(offset)
+        vertices, faces, shape = taken_apart(points)
+        vertices = vertices + checked_offset(offset)
         if is_named(crs, self.crs, self.transform is not None):
             assert self.crs is not None  # or it would not be georeferenced
             vertices = to_geocentric(vertices, crs, self.crs)
         if self.transform is not None:
             # Less the origin first: the product with an inverse matrix would round at the earth's radius.
             vertices = (vertices - self.transform[:3, 3]) @ np.linalg.inv(self.transform[:3, :3]).T
-        return _put_together(vertices, faces, shape)
+        return put_together(vertices, faces, shape)
 
     def to_world(self, points: Any, crs: Any = None, offset: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Array | Mesh:
         """Take points or a mesh from the chunk's frame to world coordinates; the inverse of `from_world`.
@@ -446,45 +510,13 @@ class Chunk:
         -------
         (..., 3) float64 array, or Mesh
         """
-        vertices, faces, shape = _taken_apart(points)
+        vertices, faces, shape = taken_apart(points)
         if self.transform is not None:
             vertices = vertices @ self.transform[:3, :3].T + self.transform[:3, 3]
         if is_named(crs, self.crs, self.transform is not None):
             assert self.crs is not None  # or it would not be georeferenced
             vertices = from_geocentric(vertices, crs, self.crs)
-        return _put_together(vertices - _offset(offset), faces, shape)
-
-
-def _taken_apart(points: Any) -> tuple[Array, Any, tuple[int, ...]]:
-    """Return coordinates as (n, 3) float64, the faces of a mesh or None, and the shape that the coordinates had."""
-    faces = None
-    if isinstance(points, (str, os.PathLike)):
-        from depthraster.io.meshes import load_mesh
-
-        points = load_mesh(points)
-    if hasattr(points, "vertices") and hasattr(points, "faces"):
-        points, faces = points.vertices, points.faces
-    elif isinstance(points, (tuple, list)) and len(points) == 2 and np.ndim(points[0]) == 2:
-        points, faces = points
-    vertices = np.asarray(points, dtype=np.float64)
-    if vertices.ndim == 0 or vertices.shape[-1] != 3:
-        raise ValueError(f"points have the shape {vertices.shape}; (..., 3) is needed: pass x, y, z")
-    return vertices.reshape(-1, 3), faces, vertices.shape
-
-
-def _put_together(vertices: Array, faces: Any, shape: tuple[int, ...]) -> Array | Mesh:
-    if faces is None:
-        return vertices.reshape(shape)
-    from depthraster.io.meshes import Mesh
-
-    return Mesh(vertices, np.asarray(faces))
-
-
-def _offset(offset: npt.ArrayLike) -> Array:
-    array = np.asarray(offset, dtype=np.float64)
-    if array.shape != (3,) or not np.isfinite(array).all():
-        raise ValueError(f"offset is {offset!r}; three finite numbers are needed: pass x, y, z")
-    return array
+        return put_together(vertices - checked_offset(offset), faces, shape)
 
 
 def _file_name(label: str) -> str:

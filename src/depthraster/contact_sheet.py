@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from depthraster.drawing import EMPTY, FAINT, SHEET, TEXT, caption, colour_table, font
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from depthraster.calibration import Calibration
 
-__all__ = ["Picture", "colour_table", "contact_sheet", "relief"]
+__all__ = ["Picture", "contact_sheet", "relief"]
 
-_SHEET = (16, 18, 23)
-_EMPTY = (33, 37, 46)  # where no face is seen
-_TEXT = (226, 229, 235)
-_FAINT = (138, 145, 158)
 _TILE = 480  # width of an image on the sheet, pixels
 _GAP, _MARGIN, _CAPTION, _HEADER = 22, 40, 44, 92
 _LIGHT = np.array([-0.52, -0.56, -0.645])  # toward the light: from the upper left, else relief looks inverted
@@ -50,36 +48,6 @@ class Picture:
     depth: npt.NDArray[np.float32]
     seen: npt.NDArray[np.bool_]
     calibration: Calibration
-
-
-def colour_table(n: int = 256) -> npt.NDArray[np.float64]:
-    """Return n colours from far to near, indigo to sand in even steps of lightness, (n, 3) sRGB in 0 ... 1.
-
-    Lightness, chroma and hue are those of Oklab (B. Ottosson, A perceptual color space for image
-    processing, 2020).
-    """
-    t = np.linspace(0, 1, n)
-    lightness = 0.38 + 0.57 * t
-    chroma = np.interp(t, [0, 0.3, 0.6, 0.85, 1], [0.105, 0.105, 0.105, 0.125, 0.085])
-    hue = np.radians(np.interp(t, [0, 0.25, 0.5, 0.75, 1], [292, 250, 190, 118, 86]))
-    lab = np.column_stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)])
-    cones = lab @ np.array(
-        [
-            [1, 1, 1],
-            [0.3963377774, -0.1055613458, -0.0894841775],
-            [0.2158037573, -0.0638541728, -1.2914855480],
-        ]
-    )
-    linear = cones**3 @ np.array(
-        [
-            [4.0767416621, -1.2684380046, -0.0041960863],
-            [-3.3077115913, 2.6097574011, -0.7034186147],
-            [0.2309699292, -0.3413193965, 1.7076147010],
-        ]
-    )
-    linear = np.clip(linear, 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(srgb)
 
 
 def relief(
@@ -168,22 +136,17 @@ def contact_sheet(
     rows = -(-len(pictures) // columns)
     width = 2 * _MARGIN + columns * _TILE + (columns - 1) * _GAP
     height = _HEADER + rows * (tall + _CAPTION + _GAP) + _MARGIN - _GAP
-    sheet = Image.new("RGB", (width, height), _SHEET)
+    sheet = Image.new("RGB", (width, height), SHEET)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_MARGIN, 24), title, _TEXT, _font(28))
-    draw.text((_MARGIN, 58), subtitle, _FAINT, _font(16))
+    draw.text((_MARGIN, 24), title, TEXT, font(28))
+    draw.text((_MARGIN, 58), subtitle, FAINT, font(16))
     for k, (picture, (image, limits)) in enumerate(zip(pictures, images, strict=True)):
         row, column = divmod(k, columns)
         x, y = _MARGIN + column * (_TILE + _GAP), _HEADER + row * (tall + _CAPTION + _GAP)
         sheet.paste(image, (x, y))
-        _caption(sheet, draw, picture.label, limits, scale, unit, x, y + tall)
+        scaled = None if limits is None else (limits[0] * scale, limits[1] * scale)
+        caption(sheet, draw, picture.label, scaled, unit, (x, y + tall), _TILE)
     return sheet
-
-
-def _font(size: int) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
 
 
 def _drawn(picture: Picture) -> tuple[Image, tuple[float, float] | None]:
@@ -197,7 +160,7 @@ def _drawn(picture: Picture) -> tuple[Image, tuple[float, float] | None]:
     rays = picture.calibration.unproject(np.stack(np.meshgrid(cols + 0.5, rows + 0.5), axis=-1))
     size = (_TILE, round(_TILE * depth.shape[0] / depth.shape[1]))
     rgb = np.empty((*depth.shape, 3))
-    rgb[:] = np.array(_EMPTY) / 255
+    rgb[:] = np.array(EMPTY) / 255
     limits = None
     if seen.any():
         near, far = (float(x) for x in np.quantile(depth[seen], [0.02, 0.995]))
@@ -209,35 +172,3 @@ def _drawn(picture: Picture) -> tuple[Image, tuple[float, float] | None]:
         rgb[seen] = colour * relief(depth, seen, rays)[seen][:, None]
     image = Image.fromarray((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
     return image.resize(size, Image.Resampling.LANCZOS), limits
-
-
-def _caption(
-    sheet: Image,
-    draw: Any,
-    label: str,
-    limits: tuple[float, float] | None,
-    scale: float,
-    unit: str,
-    x: int,
-    y: int,
-) -> None:
-    """Write the label to the left and the colour scale to the right below a picture."""
-    from PIL import Image
-
-    font = _font(16)
-    wide, high = 150, 9
-    right = x + _TILE
-    if limits is None:
-        draw.text((right, y + 12), "nothing seen", _FAINT, font, anchor="ra")
-    else:
-        near, far = (f"{value * scale:.3g}" for value in limits)
-        after = f"{far} {unit}".rstrip()
-        draw.text((right, y + 12), after, _FAINT, font, anchor="ra")
-        right -= round(draw.textlength(after, font)) + 8
-        bar = (colour_table(wide)[::-1] * 255 + 0.5).astype(np.uint8)
-        sheet.paste(Image.fromarray(np.broadcast_to(bar, (high, wide, 3)).copy()), (right - wide, y + 16))
-        draw.text((right - wide - 8, y + 12), near, _FAINT, font, anchor="ra")
-        right -= wide + 8 + round(draw.textlength(near, font))
-    while label and draw.textlength(label, font) > right - x - 16:
-        label = label[:-2].rstrip("…") + "…" if len(label) > 1 else ""
-    draw.text((x, y + 12), label, _TEXT, font)

@@ -254,14 +254,19 @@ def _by_proj(source: Any, target: Any) -> _Step:
     transformer = Transformer.from_crs(source, target, always_xy=True, allow_ballpark=False)
 
     def forward(points: Array) -> Array:
-        x, y, z = points[:, 0], points[:, 1], points[:, 2]
+        x, y, z = _columns(points)
         return np.stack(transformer.transform(x, y, z), axis=1)
 
     def backward(points: Array) -> Array:
-        x, y, z = points[:, 0], points[:, 1], points[:, 2]
+        x, y, z = _columns(points)
         return np.stack(transformer.transform(x, y, z, direction="INVERSE"), axis=1)
 
     return forward, backward
+
+
+def _columns(points: Array) -> Any:
+    """Return x, y and z as pyproj takes them; arrays of one element it takes for numbers, with a warning of numpy's."""
+    return points.T if len(points) != 1 else points.T.tolist()
 
 
 def _by_shift(shift: list[float]) -> _Step:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,17 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.contact_sheet import colour_table
+from depthraster.drawing import colour_table
 from depthraster.io.files import written_whole
 
 __all__ = ["thumbnail", "write_gallery"]
 
 _WIDTH = 320  # of a thumbnail, pixels
 _SHARE = (0.01, 0.99)  # of the depths seen, at the ends of the colour scale
-_EMPTY = (0.13, 0.145, 0.18)  # where no face is seen
+_EMPTY = (33, 37, 46)  # where no face is seen
+_SHADES = 256  # of the colours in a picture
 _STOPS = 16  # of the colour scale on the page
+_KINDS = {"z": "depth", "range": "range"}  # what a record says, in words
 
 
 def thumbnail(
@@ -48,30 +49,36 @@ def thumbnail(
         The depths at the near and the far end of the colours, which change with the logarithm between them (evenly where
         there are depths of 0 and less); what is nearer or farther has the colours of the ends. None where nothing is seen.
     """
-    from PIL import Image
+    import imagecodecs
 
-    # Every n-th pixel, about two for one of the picture: depths are never averaged, only the colours made of them are.
     width = min(_WIDTH, depth.shape[1])
     height = max(1, min(round(depth.shape[0] * width / depth.shape[1]), 8 * _WIDTH))
-    step = [max(1, n // (2 * m)) for n, m in zip(depth.shape, (height, width), strict=True)]
-    places = tuple(slice(s // 2, None, s) for s in step)
-    values, mask = depth[places].astype(np.float64), seen[places]
-    rgb = np.empty((*values.shape, 3))
-    rgb[:] = _EMPTY
+    # Four pixels for one of the picture: depths are never averaged, only the colours made of them are.
+    rows, cols = (
+        ((np.arange(2 * m) + 0.5) * (n / (2 * m))).astype(np.intp)
+        for n, m in zip(depth.shape, (height, width), strict=True)
+    )
+    places = np.ix_(rows, cols)
+    mask = seen[places]
+    shades = np.full(
+        mask.shape, _SHADES, np.intp
+    )  # in the table of colours: the last is where nothing is seen
     limits = None
     if mask.any():
-        near, far = (float(x) for x in np.quantile(values[mask], _SHARE))
+        shown = depth[places][mask].astype(np.float64)
+        near, far = (float(x) for x in np.quantile(shown, _SHARE))
         limits = near, far
-        low, high = (near, far) if near <= 0 else (np.log(near), np.log(far))
-        shades = values[mask] if near <= 0 else np.log(np.maximum(values[mask], near))
-        t = (high - shades) / (high - low) if high > low else np.full(len(shades), 0.5)
-        table = colour_table()
-        rgb[mask] = table[(np.clip(t, 0, 1) * (len(table) - 1) + 0.5).astype(int)]
-    picture = Image.fromarray((rgb * 255 + 0.5).astype(np.uint8))
-    picture = picture.resize((width, height), Image.Resampling.BOX)
-    file = io.BytesIO()
-    picture.save(file, format="WEBP", quality=80, method=2)
-    return file.getvalue(), limits
+        low, high = near, far
+        if near > 0:
+            low, high, shown = np.log(near), np.log(far), np.log(np.maximum(shown, near))
+        t = (high - shown) / (high - low) if high > low else np.full(len(shown), 0.5)
+        shades[mask] = np.clip(t, 0, 1) * (_SHADES - 1) + 0.5
+    table = np.array([*np.rint(colour_table(_SHADES) * 255), _EMPTY], np.uint16)
+    rgb = table.take(shades, axis=0)
+    rgb = rgb[::2] + rgb[1::2]
+    rgb = rgb[:, ::2] + rgb[:, 1::2] + np.uint16(2)
+    picture = (rgb // 4).astype(np.uint8)
+    return bytes(imagecodecs.webp_encode(picture, level=80, lossless=False, method=2)), limits
 
 
 def write_gallery(path: Path, folder: Path, content: dict[str, Any]) -> None:
@@ -97,7 +104,7 @@ def _page(folder: Path, content: dict[str, Any]) -> Iterator[str]:
     facts = [
         f"{len(images)} image{'s' if len(images) != 1 else ''}",
         f"{content['mesh']['n_faces']:,} faces",
-        f"{'range' if settings['depth'] == 'range' else 'depth'} in {unit}",
+        f"{' and '.join(dict.fromkeys(_KINDS[record['kind']] for record in images)) or 'depth'} in {unit}",
         f"layers: {', '.join(settings['layers'])}",
         settings["format"],
         f"depthraster {content['version']}",
@@ -138,7 +145,7 @@ def _figure(folder: Path, record: dict[str, Any]) -> str:
     else:
         near, far = record["colours"]
         scale = f'<p class="scale">{near:.4g} <i class="bar"></i> {far:.4g}</p>'
-        extent = f"<p>{record['min']:.6g} to {record['max']:.6g}</p>\n"
+        extent = f"<p>{_KINDS[record['kind']]} {record['min']:.6g} to {record['max']:.6g}</p>\n"
     return (
         f'<figure data-label="{label}"><img loading="lazy" decoding="async" width="{width}" height="{height}" '
         f'alt="Depth of {label}" src="data:image/webp;base64,{picture}">\n<figcaption><b><bdi>{label}</bdi></b>\n{scale}\n'

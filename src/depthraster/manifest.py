@@ -87,6 +87,8 @@ class Export:
         The earlier run had another header.
     FormatError
         The earlier run's manifest is damaged.
+    FileExistsError
+        Another run is at work in the folder.
     """
 
     def __init__(self, folder: Path, header: dict[str, Any], *, resume: bool = False) -> None:
@@ -95,14 +97,19 @@ class Export:
         self.records: dict[str, Record] = {}
         self._partial = folder / UNFINISHED
         self._lock = threading.Lock()
-        if resume:
-            for found, records in self._earlier():
-                self._check_same(found)
-                self.records.update({record["name"]: record for record in records})
-        else:
-            for name in (MANIFEST, INDEX):
-                (folder / name).unlink(missing_ok=True)
-        self._begin()
+        self._claim = _claim(folder)
+        try:
+            if resume:
+                for found, records in self._earlier():
+                    self._check_same(found)
+                    self.records.update({record["name"]: record for record in records})
+            else:
+                for name in (MANIFEST, INDEX):
+                    (folder / name).unlink(missing_ok=True)
+            self._begin()
+        except BaseException:
+            self._let_go()
+            raise
 
     def _earlier(self) -> list[tuple[dict[str, Any], list[Record]]]:
         """Return the headers and records of a finished run and of one that was not."""
@@ -241,8 +248,37 @@ class Export:
         shutil.rmtree(self._partial)
 
     def close(self) -> None:
-        """Let go of the journal; what is finished stays, to be resumed."""
+        """Let go of the folder; what is finished stays, to be resumed."""
         self._journal.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+
+
+def _claim(folder: Path) -> int | None:
+    """Keep other runs off a folder: return a descriptor that does as long as it is open, however the process ends.
+
+    None where the system has no such lock for folders (Windows, some network drives): there two runs disturb each other.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise FileExistsError(
+            f"{folder}: another run is writing there; a folder for each is needed: wait for it to end, or choose another"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _line(value: Any) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
+from depthraster.derived import Derivation
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
 from depthraster.kernels.cells import empty_cells, fill_cells
 from depthraster.kernels.inverse import no_inverse
@@ -47,6 +48,7 @@ class Images(NamedTuple):
     face_index: npt.NDArray[np.int32] | None  # (H, W)
     as_range: bool  # the depth is the range
     background: np.float32
+    derivation: Derivation | None = None  # what follows from the faces; with face_index
 
 
 class _Place(NamedTuple):
@@ -146,8 +148,8 @@ class _FrameTiles:
         self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
     ) -> None:
         draw_clusters(
-            arrays, clusters, self._matrix, self._lens, self._guard, self._bulge, self._small, None, None, False, cull,
-            work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self._matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
+            False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -195,8 +197,8 @@ class _TurnedTiles:
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
-            arrays, clusters, self.matrix(place), None, guard, 0.0, self._small, work.inverse, work.cells, self.parallel,
-            cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            arrays, clusters, self.matrix(place), self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
+            self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -243,6 +245,8 @@ def _leave_empty(place: _Place, images: Images) -> None:
         images.ranges[where] = images.background
     if images.face_index is not None:
         images.face_index[where] = -1
+    if images.derivation is not None:
+        images.derivation.leave_empty(*place[1:])
 
 
 def draw_images(
@@ -283,6 +287,7 @@ def draw_images(
 
     def draw(places: Iterable[_Place]) -> None:
         work = _Work(n_blocks, len(arrays.half), images.face_index is not None)
+        derive = images.derivation.worker(n_blocks * BLOCK_PIXELS) if images.derivation is not None else None
         for place in places:
             work.begin(place)
             if not tiles.lay_out(place, work):
@@ -294,6 +299,9 @@ def draw_images(
             )  # fmt: skip
             tiles.draw(arrays, work.chosen[:n], cull, place, work)
             tiles.resolve(place, work, images)
+            if derive is not None and images.face_index is not None and work.names is not None:
+                rays = np.asarray(np.linalg.inv(tiles.matrix(place)[:, :3]), np.float64)
+                derive(place[1:], work.blocks, work.refs, work.names, images.face_index, rays, tiles.parallel)
 
     _share(draw, tiles.places, threads)
 

@@ -2,23 +2,26 @@
 
 How an image comes about is ``pipeline.py``'s; preparing meshes is ``scene.py``'s, describing layers ``layers.py``'s.
 
-The commonest change is a new image per view: an output array here, a field of ``pipeline.Images``, written by
-``kernels/resolve.py``.
+The commonest change is a new image per view: one that follows from the faces seen is ``derived.py``'s, and named in
+``layers.py``; another is an output array here, a field of ``pipeline.Images``, written by ``kernels/resolve.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.attributes import checked_attributes, checked_vertex_normals
 from depthraster.calibration import Calibration
-from depthraster.layers import Layers, checked_layers, normal_layer
+from depthraster.derived import DERIVED, Derivation
+from depthraster.edges import checked_tolerance, edge_layer
+from depthraster.layers import Layers, checked_layers
 from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
-from depthraster.transforms import check_transform
+from depthraster.transforms import check_transform, invert
 
 __all__ = ["render", "render_depth"]
 
@@ -100,7 +103,13 @@ def render(
     cull_faces: bool = True,
     background: float = 0.0,
     depth: Literal["z", "range"] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    vertex_normals: npt.ArrayLike | None = None,
+    normal_frame: Any = "camera",
+    position_frame: Any = "chunk",
+    edge_tolerance: float = 2.0,
     threads: int | None = None,
+    out: Layers | None = None,
 ) -> Layers:
     """Render several aligned images of one view in one pass.
 
@@ -111,39 +120,117 @@ def render(
     transform, calibration, cull_faces, depth, threads
         As for `render_depth`.
     layers : str or iterable of str
-        Any of ``"depth"``, ``"alpha"``, ``"range"``, ``"face_index"``, ``"normal"``.
+        Any of ``"depth"``, ``"alpha"``, ``"range"``, ``"face_index"``, ``"barycentric"``, ``"normal"``, ``"position"``,
+        ``"view_angle"``, ``"edge"``; `Layers` describes them. None are needed where there are attributes.
     background : float
         Value of ``depth`` and ``range`` where no face is seen.
+    attributes : mapping of str to array or Attribute, optional
+        Arrays with a row for each vertex or each face of the mesh as it was given, by names of your choice: labels,
+        colours, confidences. They become ``Layers.attributes``. `Attribute` says how pixels get their values.
+    vertex_normals : (V, 3) array of float, optional
+        Normals at the vertices, chunk frame, any length: ``normal`` is then interpolated between them. ``view_angle`` stays
+        that of the face.
+    normal_frame : {"camera", "chunk"} or (4, 4) array
+        What normals are given along: the camera's axes, the chunk's, or those to which a transform leads from the chunk:
+        ``chunk.transform`` for the world.
+    position_frame : {"chunk", "camera"} or (4, 4) array
+        What positions are given in, likewise.
+    edge_tolerance : float
+        For ``edge``, in pixels of surface slope: how many times what slopes explain the range may jump.
+    out : Layers, optional
+        Images of an earlier call, which are written over where one of the same name, size and type is asked for. It saves
+        the time that the system takes to hand out fresh memory, which may be more than what rendering takes.
 
     Returns
     -------
     Layers
-        With an (H, W) array for each layer asked for.
+        With an array of H rows and W columns for each layer asked for.
 
     Raises
     ------
     TypeError, ValueError
-        As `render_depth`; and for layers that do not exist.
+        As `render_depth`; and for layers that do not exist, attributes and normals that do not fit the mesh, frames and
+        tolerances of the wrong kind.
     """
-    names = checked_layers(layers)
+    names = checked_layers(layers, bool(attributes))
     view, shown = _checked_view(transform, calibration, depth, background)
+    axes, frame = _checked_frames(normal_frame, position_frame, view[0])
+    tolerance = checked_tolerance(edge_tolerance, "edge_tolerance")
+    n_threads = thread_count(threads)
     scene = Scene.from_mesh(scene, threads=threads)
+    prepared = checked_attributes(attributes, *scene._given)
+    normals = None if vertex_normals is None else checked_vertex_normals(vertex_normals, scene._given[0])
     shape = (calibration.height, calibration.width)
-    image = np.empty((*shape, 2 if "alpha" in names else 1), np.float32)
-    ranges = np.empty(shape if "range" in names else (0, 0), np.float32)
-    face_index = np.empty(shape, np.int32) if names & {"face_index", "normal"} else None
-    images = Images(image, ranges, face_index, *shown)
-    draw_images(scene, *view, bool(cull_faces), thread_count(threads), images)
-    normal = None
-    if "normal" in names and face_index is not None:
-        normal = normal_layer(scene, view[0], face_index, thread_count(threads))
+    empty = _reused(out)
+    derivation = None
+    if names & DERIVED or prepared:
+        derivation = Derivation(
+            scene, view[0], shape, names & DERIVED, axes=axes, frame=frame, vertex_normals=normals, attributes=prepared,
+            empty=empty,
+        )  # fmt: skip
+    image = empty("_image", (*shape, 2 if "alpha" in names else 1), np.float32)
+    ranges = empty("range", shape if names & {"range", "edge"} else (0, 0), np.float32)
+    with_faces = derivation is not None or names & {"face_index", "edge"}
+    face_index = empty("face_index", shape, np.int32) if with_faces else None
+    draw_images(
+        scene, *view, bool(cull_faces), n_threads, Images(image, ranges, face_index, *shown, derivation)
+    )
+    made: dict[str, Any] = {} if derivation is None else dict(derivation.images)
+    if "edge" in names and face_index is not None:
+        made["edge"] = empty("edge", shape, np.bool_)
+        edge_layer(scene, *view, tolerance, face_index, ranges, made["edge"], n_threads)
     return Layers(
         depth=image[..., 0] if "depth" in names else None,
         alpha=image[..., 1] if "alpha" in names else None,
         range=ranges if "range" in names else None,
         face_index=face_index if "face_index" in names else None,
-        normal=normal,
+        attributes={} if derivation is None else derivation.attribute_images,
+        **made,
+        _image=image,
+        _background=float(shown[1]),
     )
+
+
+def _reused(out: Layers | None) -> Callable[[str, tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]:
+    """Return what gives arrays to write images to: those of ``out`` that fit, else fresh ones."""
+    if out is not None and not isinstance(out, Layers):
+        raise TypeError(
+            f"out is a {type(out).__name__}; Layers that an earlier call returned are needed: leave it out, or pass those"
+        )
+
+    def empty(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        if out is not None:
+            at, _, attribute = name.partition("/")
+            old = out.attributes.get(attribute) if attribute else getattr(out, at)
+            if old is not None and old.shape == shape and old.dtype == dtype and old.flags.carray:
+                return np.asarray(old)
+        return np.empty(shape, dtype)
+
+    return empty
+
+
+def _checked_frames(
+    normal_frame: Any, position_frame: Any, transform: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what takes normals (3, 3) and positions (4, 4) from the chunk to the frames asked for."""
+    frames = {"camera": invert(transform), "chunk": np.eye(4)}
+
+    def chosen(value: Any, name: str) -> npt.NDArray[np.float64]:
+        if isinstance(value, str):
+            if value not in frames:
+                raise ValueError(
+                    f"{name} is {value!r}; 'camera', 'chunk' or a (4, 4) transform from the chunk is needed: pass one of "
+                    "them, chunk.transform for the world"
+                )
+            return frames[value]
+        if value is None:
+            raise TypeError(
+                f"{name} is None; 'camera', 'chunk' or a (4, 4) transform is needed: has the chunk a transform?"
+            )
+        return check_transform(value)
+
+    linear = chosen(normal_frame, "normal_frame")[:3, :3]
+    return linear / np.cbrt(np.linalg.det(linear)), chosen(position_frame, "position_frame")
 
 
 def _checked_view(

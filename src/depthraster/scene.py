@@ -1,8 +1,8 @@
 """`Scene`: a mesh checked, ordered along a space-filling curve and cut into clusters, once for all views.
 
 It takes vertices and faces as the caller has them and keeps nothing of them but what the kernels need, about
-16 bytes per face. Reading files is ``io``'s, looking at a scene is ``render.py``'s, the loops over faces are
-``kernels/clusters.py``'s.
+20 bytes per face. Reading files, its own included, is ``io``'s, looking at a scene is ``render.py``'s, the loops over
+faces are ``kernels/clusters.py``'s.
 
 The commonest change is a new value per cluster: a field of `ClusterArrays`, an output of `build_clusters`.
 """
@@ -19,20 +19,29 @@ import numpy.typing as npt
 from depthraster.kernels.clusters import (
     LANES,
     MAX_FACES,
+    MAX_VERTICES,
     MIN_FACES,
     VERTEX_MISSING,
     build_clusters,
     face_keys,
     scatter_keys,
 )
+from depthraster.kernels.faces import PLACES
 from depthraster.kernels.select import GROUP, group_boxes
 
-__all__ = ["ClusterArrays", "Scene", "thread_count"]
+__all__ = ["ClusterArrays", "CornerArrays", "Scene", "thread_count"]
 
 _RANGE = 1 << 16  # faces per work item; fixed, so that clusters do not depend on the number of threads
 _BUCKET_BITS = 10  # of the keys, for sorting: buckets that fit a core's cache
 _SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
 _MAX_FACES = 2**31 - 1  # face indices are int32
+# What a scene's arrays depend on; one saved with other values is refused.
+_LAYOUT = {
+    "faces per cluster": MAX_FACES,
+    "vertices per cluster": MAX_VERTICES,
+    "lanes": LANES,
+    "clusters per group": GROUP,
+}
 
 
 class ClusterArrays(NamedTuple):
@@ -54,6 +63,14 @@ class ClusterArrays(NamedTuple):
     extent: float  # no coordinate is farther than this from the scene's origin
 
 
+class CornerArrays(NamedTuple):
+    """Which of the caller's vertices the faces' corners are, for what is looked up by them."""
+
+    first_id: npt.NDArray[np.int64]  # (n + 1,) vertices of cluster c: first_id[c] .. first_id[c + 1]
+    vertex_ids: npt.NDArray[np.uint32]  # index of the vertex in the caller's mesh, cluster by cluster
+    turns: npt.NDArray[np.uint8]  # (F,) by place: which of the face's corners, as given, is its first here
+
+
 def thread_count(threads: int | None) -> int:
     """Return ``threads``, or the number of processors this process may use."""
     if threads is None:
@@ -69,6 +86,16 @@ def thread_count(threads: int | None) -> int:
             f"threads is {threads}; at least 1 is needed: pass a positive number, or None for all processors"
         )
     return int(threads)
+
+
+class FacePlaces(NamedTuple):
+    """Where faces are by their index in the caller's mesh."""
+
+    places: npt.NDArray[np.int32]  # place in `face_ids`; of faces that were dropped anything
+    # By place // PLACES: the cluster that holds the first of these places; and by place: 4 x what is to be added to that,
+    # plus `CornerArrays.turns`.
+    clusters: npt.NDArray[np.int32]
+    hints: npt.NDArray[np.uint8]
 
 
 class Scene:
@@ -99,8 +126,8 @@ class Scene:
     that cluster's own extent, so about 1e-6 pixel or less where the cluster fills the image).
     """
 
-    __slots__ = ("_arrays", "_bounds", "_n_dropped", "_origin", "_places")
-    _places: npt.NDArray[np.int32]  # made when it is first asked for
+    __slots__ = ("_arrays", "_bounds", "_corners", "_given", "_n_dropped", "_origin", "_places")
+    _places: FacePlaces  # made when they are first asked for
 
     def __init__(
         self,
@@ -140,6 +167,58 @@ class Scene:
             "needed: pass one of them"
         )
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the prepared scene to a file that `open` maps into memory: a cache, for this version and processor.
+
+        Parameters
+        ----------
+        path : str or path
+            Replaced if it exists, written whole or not at all; about 20 bytes per face.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from depthraster.io.scene_files import write_scene_file
+
+        arrays = self._arrays._asdict() | self._corners._asdict()
+        values = {
+            "bounds": self._bounds.tolist(), "origin": self._origin.tolist(), "n_dropped": self._n_dropped,
+            "given": self._given, "step": arrays.pop("step"), "extent": arrays.pop("extent"),
+        }  # fmt: skip
+        write_scene_file(path, _LAYOUT, values, arrays)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Scene:
+        """Open a scene that `save` wrote, without reading it: pages are loaded as views need them, and shared.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; it must stay as it is as long as the scene is in use.
+        verify : bool
+            Read all of it first and compare with its checksums. The header's is compared in any case.
+
+        Raises
+        ------
+        FormatError
+            The file is no scene, damaged, cut short, or made by another version or another kind of processor.
+        OSError
+            It cannot be read.
+        """
+        from depthraster.io.scene_files import read_scene_file
+
+        values, arrays = read_scene_file(path, _LAYOUT, verify)
+        scene = cls.__new__(cls)
+        bounds, origin = np.array(values["bounds"]), np.array(values["origin"])
+        bounds.flags.writeable = origin.flags.writeable = False
+        scene._corners = CornerArrays(**{name: arrays.pop(name) for name in CornerArrays._fields})
+        scene._arrays = ClusterArrays(**arrays, step=values["step"], extent=values["extent"])
+        scene._given = values["given"][0], values["given"][1]
+        scene._bounds, scene._origin, scene._n_dropped = bounds, origin, values["n_dropped"]
+        return scene
+
     @classmethod
     def _with_storage(
         cls, vertices: npt.ArrayLike, faces: npt.ArrayLike, storage: Literal["auto", "narrow", "wide"]
@@ -167,24 +246,28 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the prepared mesh takes."""
-        return sum(array.nbytes for array in self._arrays if isinstance(array, np.ndarray))
+        arrays = (*self._arrays, *self._corners)
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
-    def _face_places(self) -> npt.NDArray[np.int32]:
-        """Return where in `face_ids` each face of the caller's mesh lies, by its index.
-
-        Four bytes per face. Indices of faces that were dropped lead nowhere: no pixel has them.
-        """
+    def _face_places(self) -> FacePlaces:
+        """Return where faces lie in the clusters by their index; five bytes per face, made when first asked for."""
         try:
             return self._places
         except AttributeError:
             ids = self._arrays.face_ids
-            places = np.empty(int(ids.max()) + 1, np.int32)
+            places = np.zeros(self._given[1], np.int32)
             places[ids] = np.arange(len(ids), dtype=np.int32)
-            places.flags.writeable = False
-            object.__setattr__(
-                self, "_places", places
-            )  # of two threads that come here, the later one's stays
-            return places
+            first_face = self._arrays.first_face
+            cluster = np.repeat(np.arange(len(first_face) - 1, dtype=np.int32), np.diff(first_face))
+            clusters = cluster[::PLACES].copy()
+            cluster -= np.repeat(clusters, PLACES)[
+                : len(ids)
+            ]  # less than PLACES, so that four times it is a byte
+            found = FacePlaces(places, clusters, (4 * cluster).astype(np.uint8) | self._corners.turns)
+            for array in found:
+                array.flags.writeable = False
+            object.__setattr__(self, "_places", found)  # of two threads that come here, the later one's stay
+            return found
 
     def __repr__(self) -> str:
         return f"Scene(n_faces={self.n_faces}, nbytes={self.nbytes})"
@@ -210,10 +293,12 @@ class Scene:
             order, bounds, n_dropped = _sorted_faces(vertices, faces, invalid, pool)
             origin = 0.5 * bounds[0] + 0.5 * bounds[1]
             step, widest = _lattice(vertices, faces, order, origin, storage)
-            arrays = _clustered(vertices, faces, order, origin, step, widest, pool)
-        for array in (bounds, origin, *arrays[:-2]):
+            arrays, corners = _clustered(vertices, faces, order, origin, step, widest, pool)
+        for array in (bounds, origin, *arrays[:-2], *corners):
             array.flags.writeable = False
         self._arrays = arrays
+        self._corners = corners
+        self._given = len(vertices), len(faces)
         self._bounds = bounds
         self._origin = origin
         self._n_dropped = n_dropped
@@ -364,8 +449,8 @@ def _sorted_faces(
                 else f"uses vertex {vertex}, which is not finite: {vertices[vertex].tolist()}"
             )
             raise ValueError(
-                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or pass "
-                "invalid='drop' to leave such faces out"
+                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or leave such faces out with "
+                "Scene(..., invalid='drop')"
             )
         n_dropped += n_bad
     if n_dropped:
@@ -422,10 +507,11 @@ def _clustered(
     step: float,
     widest: float,
     pool: ThreadPoolExecutor,
-) -> ClusterArrays:
+) -> tuple[ClusterArrays, CornerArrays]:
     n_faces = len(order)
     face_ids = np.empty(n_faces, np.int32)
     corners = np.empty(3 * n_faces, np.uint8)
+    turns = np.empty(n_faces, np.uint8)
 
     def build(item: tuple[int, int]) -> tuple[npt.NDArray[Any], ...]:
         start, stop = item
@@ -436,25 +522,26 @@ def _clustered(
         centre_of, half_of = np.empty((most, 3)), np.empty((most, 3), np.float32)
         cone_of = np.empty((most, 4), np.float32)
         # Room for the worst case, three vertices per face; pages that are not touched cost nothing.
-        narrow, wide = np.empty(9 * n, np.int32), np.empty(9 * n, np.float64)
+        narrow, wide, ids = np.empty(9 * n, np.int32), np.empty(9 * n, np.float64), np.empty(3 * n, np.uint32)
         used, n_narrow, n_wide = build_clusters(
             vertices, faces, order, start, stop, origin, step, widest,
-            face_ids[start:stop], corners[3 * start : 3 * stop], n_faces_of, n_vertices_of, wide_of, centre_of,
-            half_of, cone_of, narrow, wide,
+            face_ids[start:stop], corners[3 * start : 3 * stop], turns[start:stop], n_faces_of, n_vertices_of, wide_of,
+            centre_of, half_of, cone_of, narrow, wide, ids,
         )  # fmt: skip
         return (
             n_faces_of[:used], n_vertices_of[:used], wide_of[:used], centre_of[:used], half_of[:used], cone_of[:used],
-            narrow[:n_narrow].copy(), wide[:n_wide].copy(),
+            narrow[:n_narrow].copy(), wide[:n_wide].copy(), ids[: n_vertices_of[:used].sum()].copy(),
         )  # fmt: skip
 
     parts = [list(part) for part in zip(*pool.map(build, _ranges(n_faces)), strict=True)]
     # The kernels read vertices in whole vectors, so up to LANES - 1 numbers past the last one.
     parts[6].append(np.zeros(LANES, np.int32))
     parts[7].append(np.zeros(LANES, np.float64))
-    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide = (
+    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = (
         np.concatenate(part) for part in parts
     )
     first_face = np.concatenate([[0], np.cumsum(n_faces_of)])
+    first_id = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     numbers = 3 * n_vertices.astype(np.int64)
     first_vertex = np.where(
         is_wide,
@@ -463,7 +550,7 @@ def _clustered(
     )
     groups = np.empty((-(-len(half) // GROUP), 6))
     group_boxes(centre, half, groups)
-    return ClusterArrays(
+    arrays = ClusterArrays(
         first_face,
         first_vertex,
         n_vertices,
@@ -479,3 +566,4 @@ def _clustered(
         float(step),
         float(np.abs(groups[:, :3]).max() + groups[:, 3:].max()),
     )
+    return arrays, CornerArrays(first_id, vertex_ids, turns)

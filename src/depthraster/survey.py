@@ -1,7 +1,7 @@
 """A whole chunk to files: each camera's layers and a thumbnail, written while the next camera is rendered.
 
-It says what is made of an image and keeps the processors busy; which cameras is ``selection.py``'s, rendering is
-``render.py``'s, file formats are ``io``'s, what is finished is known to ``manifest.py``, the look of thumbnails and page is
+It says what is made of an image and keeps the writers busy; which cameras is ``selection.py``'s, rendering is
+``views.py``'s, file formats are ``io``'s, what is finished is known to ``manifest.py``, the look of thumbnails and page is
 ``gallery.py``'s, talking to people is ``cli``'s. The commonest change is another file per camera: its path in
 `Settings.paths` and its writing in `_write`.
 """
@@ -11,25 +11,28 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.calibration import Calibration
 from depthraster.chunk import Camera, Chunk
 from depthraster.gallery import thumbnail
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import write_npz
 from depthraster.io.images import save_image, save_preview
-from depthraster.layers import Layers, checked_layers
+from depthraster.layers import LAYERS, Layers, checked_layers, pixel_bytes
 from depthraster.manifest import Export
-from depthraster.render import render
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import invert
+from depthraster.views import render_views
 
 __all__ = ["EXPECTED_ERRORS", "FORMATS", "Outcome", "Settings", "describe", "render_cameras"]
 
@@ -38,9 +41,16 @@ EXPECTED_ERRORS = (ValueError, OSError, MemoryError)
 
 # Suffixes by the names that the user chooses by, and the layers that are not kept in them.
 FORMATS = {"tiff": ".tif", "exr": ".exr", "npy": ".npy", "npz": ".npz", "pfm": ".pfm", "png16": ".png"}
-_NOT_IN = {"exr": ("face_index",), "pfm": ("face_index",), "png16": ("face_index", "alpha")}
 _LENGTHS = ("depth", "range")  # layers in units of length
+_NOT_IN = {
+    "tiff": ("position",),  # it would be rounded to float32, which coordinates may not bear
+    "exr": ("face_index", "position", "edge"),
+    "pfm": ("face_index", "position", "edge"),
+    "png16": tuple(layer for layer in LAYERS if layer not in _LENGTHS),
+}
 _MOST_STEPS = 65535
+_SCALES = 1e-4, 100.0  # of images: what lies beyond is a mistake
+_MOST_STEPS_PER_UNIT = 1e12  # the same
 # Bytes of images that may wait for being written, where that leaves one per writer.
 _WAITING_BYTES = 2 << 30
 _ROWS = 64  # rows looked at together
@@ -94,19 +104,33 @@ class Settings:
         lost = [layer for layer in self.layers if layer in _NOT_IN.get(self.format, ())]
         if lost:
             raise ValueError(
-                f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; tiff, npy or npz is "
-                "needed: choose one of them"
+                f"the layer {lost[0]} is asked for in the format {self.format}, which cannot hold it; "
+                f"{'npy or npz' if 'position' in lost else 'tiff, npy or npz'} is needed: choose one of them"
             )
-        if not 0.0 < self.scale <= 100.0:
-            raise ValueError(f"the scale is {self.scale}; more than 0, up to 100, is needed: pass e.g. 0.25")
+        if "position" in self.layers and self.unit == "world":
+            raise ValueError(
+                "the layer position is asked for in world units, and it is in the chunk's frame; chunk units are needed: "
+                "leave out --unit, and take positions to the world with Chunk.to_world"
+            )
+        least, most = _SCALES
+        if not least <= self.scale <= most:
+            raise ValueError(f"the scale is {self.scale}; {least:g} to {most:g} is needed: pass e.g. 0.25")
+        if abs(self.background) > float(np.finfo(np.float32).max) and not math.isinf(self.background):
+            raise ValueError(
+                f"the background is {self.background:g}, which float32 cannot hold; a smaller number is needed: pass e.g. "
+                "-1, or nan"
+            )
         if self.format == "png16":
             if self.background != 0.0:
                 raise ValueError(
                     f"the background is {self.background} and the format png16, which has no number but 0 for it; another "
                     "format is needed: choose tiff"
                 )
-            if self.steps_per_unit is not None and not 0.0 < self.steps_per_unit < math.inf:
-                raise ValueError(f"steps per unit are {self.steps_per_unit}; a positive number is needed")
+            if self.steps_per_unit is not None and not 0.0 < self.steps_per_unit <= _MOST_STEPS_PER_UNIT:
+                raise ValueError(
+                    f"steps per unit are {self.steps_per_unit:g}; a positive number up to {_MOST_STEPS_PER_UNIT:g} is "
+                    "needed: pass e.g. 1000"
+                )
         elif self.steps_per_unit is not None:
             raise ValueError(
                 "steps per unit are given, and only png16 has steps; leave them out, or choose it"
@@ -202,14 +226,23 @@ def describe(camera: Camera, name: str, settings: Settings) -> dict[str, Any]:
         "camera_id": camera.id,
         "width": calibration.width,
         "height": calibration.height,
+        "kind": _kind(calibration, settings.depth),
+        "unit": settings.unit,
         "chunk_from_camera": camera.transform.tolist(),
         "calibration": dataclasses.asdict(calibration),
     }
 
 
+def _kind(calibration: Calibration, asked: Literal["z", "range"] | None) -> str:
+    """Return what the renderer takes for depth: what is asked for, or what suits the lens."""
+    if calibration.type == "orthographic":
+        return "z"  # its rays have no centre to be distant from
+    return asked or ("range" if calibration.type == "spherical" else "z")
+
+
 def render_cameras(
     scene: Scene,
-    cameras: Iterable[tuple[Camera, str]],
+    cameras: Sequence[tuple[Camera, str]],
     export: Export,
     settings: Settings,
     *,
@@ -225,7 +258,7 @@ def render_cameras(
     ----------
     scene : Scene
         The mesh, in the chunk's frame.
-    cameras : iterable of (Camera, str)
+    cameras : sequence of (Camera, str)
         Aligned cameras with a calibration, and the names of their files without suffix, as from `plan`.
     export : Export
         The folder. Files of these names in it are replaced.
@@ -240,36 +273,43 @@ def render_cameras(
     ------
     Outcome
     """
-    needed = sorted({*settings.layers, "depth", "alpha"})
+    needed = {*settings.layers, "depth"}
     pending: deque[Future[Outcome]] = deque()
     workers = thread_count(threads)
+    # Seen is what is not NaN: a layer of alpha would cost as much again. The background asked for is put in when written.
+    views = render_views(
+        scene, (_sized(camera, settings) for camera, _ in cameras), needed,
+        cull_faces=settings.cull_faces, background=math.nan, depth=settings.depth, threads=threads,
+    )  # fmt: skip
     pool = ThreadPoolExecutor(workers)
     try:
-        for camera, name in cameras:
-            record = describe(camera, name, settings)
-            assert camera.transform is not None
-            assert camera.calibration is not None
-            try:
-                layers = render(
-                    scene, camera.transform, camera.calibration.scaled(settings.scale), needed,
-                    cull_faces=settings.cull_faces, background=settings.background, depth=settings.depth, threads=threads,
-                )  # fmt: skip
-            except EXPECTED_ERRORS as error:
-                pending.append(_done(Outcome(camera, error=error)))
-                most = workers
-            else:
-                size = (
-                    (len(needed) + 2) * 4 * record["width"] * record["height"]
-                )  # the writer makes copies, too
-                pending.append(pool.submit(_write, camera, record, layers, export, settings, units))
-                del layers  # the writer has them; they go when written, not when the next ones are there
-                most = max(1, min(workers, _WAITING_BYTES // size))
-            while len(pending) > most:
+        with closing(views):  # type: ignore[type-var]  # it is a generator
+            for (camera, name), view in zip(cameras, views, strict=True):
+                if isinstance(view.error, EXPECTED_ERRORS):
+                    pending.append(_done(Outcome(camera, error=view.error)))
+                    most = workers
+                elif view.error is not None:
+                    raise view.error
+                else:
+                    record = describe(camera, name, settings)
+                    size = (
+                        (pixel_bytes(needed) + 8) * record["width"] * record["height"]
+                    )  # the writer makes copies, too
+                    most = max(1, min(workers, _WAITING_BYTES // size))
+                    pending.append(pool.submit(_write, camera, record, view.layers, export, settings, units))
+                del view  # the writer has the images; they go when written, not when the next ones are there
+                while len(pending) > most:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _sized(camera: Camera, settings: Settings) -> Camera:
+    """Return a camera that takes images of the size asked for."""
+    assert camera.calibration is not None
+    return replace(camera, calibration=camera.calibration.scaled(settings.scale))
 
 
 def _done(outcome: Outcome) -> Future[Outcome]:
@@ -281,12 +321,10 @@ def _done(outcome: Outcome) -> Future[Outcome]:
 def _write(
     camera: Camera, record: dict[str, Any], layers: Layers, export: Export, settings: Settings, units: float
 ) -> Outcome:
-    depth, alpha = layers.depth, layers.alpha
+    depth = layers.depth
     assert depth is not None
-    assert alpha is not None
     try:
-        seen = alpha > 0
-        coverage, extent = _seen(depth, seen)
+        seen, coverage, extent = _seen(depth)
         picture, colours = thumbnail(depth, seen)
         made = {
             layer: _as_kept(layer, getattr(layers, layer), seen, settings, units) for layer in settings.layers
@@ -294,14 +332,14 @@ def _write(
         files = []
         for what, path in settings.paths(record["name"]).items():
             if what == "layers":
-                written = export.write(path, lambda place: _save_npz(place, made))
+                save: Callable[[Path], None] = partial(_save_npz, arrays=made)
             elif what == "preview":
-                written = export.write(path, lambda place: save_preview(place, depth, seen))
+                save = partial(save_preview, depth=depth, seen=seen)
             elif what == "thumbnail":
-                written = export.write(path, lambda place: _save_bytes(place, picture))
+                save = partial(_save_bytes, content=picture)
             else:
-                written = export.write(path, lambda place, image=made[what]: save_image(place, image))  # type: ignore[misc]
-            files.append({"layer": what, **written})
+                save = partial(save_image, image=made[what], threads=1)  # the writers are many already
+            files.append({"layer": what, **export.write(path, save)})
         record = {
             **record,
             "coverage": coverage,
@@ -327,16 +365,20 @@ def _save_bytes(path: Path, content: bytes) -> None:
 
 
 def _seen(
-    depth: npt.NDArray[np.float32], seen: npt.NDArray[np.bool_]
-) -> tuple[float, tuple[float, float] | None]:
-    """Return the share of pixels that show a face, and the least and greatest depth there; None where there is none."""
+    depth: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.bool_], float, tuple[float, float] | None]:
+    """Return which pixels show a face, their share, and the least and greatest depth there; None where there is none."""
+    seen = np.empty(depth.shape, bool)
     count, least, most = 0, math.inf, -math.inf
-    for start in range(0, len(depth), _ROWS):
-        values = depth[start : start + _ROWS][seen[start : start + _ROWS]]
-        if values.size:
-            count += values.size
-            least, most = min(least, float(values.min())), max(most, float(values.max()))
-    return count / seen.size, (least, most) if count else None
+    for start in range(0, len(depth), _ROWS):  # a few rows at a time stay in the processor's cache
+        values, mask = depth[start : start + _ROWS], seen[start : start + _ROWS]
+        np.equal(values, values, out=mask)  # what is not NaN
+        n = int(np.count_nonzero(mask))
+        if n:
+            count += n
+            least = min(least, float(np.fmin.reduce(values, axis=None)))
+            most = max(most, float(np.fmax.reduce(values, axis=None)))
+    return seen, count / seen.size, (least, most) if count else None
 
 
 def _as_kept(
@@ -346,17 +388,20 @@ def _as_kept(
     settings: Settings,
     units: float,
 ) -> npt.NDArray[Any]:
-    """Return a layer in the unit and the type that are written."""
+    """Return a layer in the unit and the type that are written, with the background asked for; lengths are changed."""
+    if layer == "edge" and settings.format == "tiff":
+        return image.astype(np.uint16)  # 0 and 1: there are no bools
     if layer not in _LENGTHS:
         return image
     if settings.format == "png16":
         return _in_steps(image, seen, units * (settings.steps_per_unit or 1.0))
-    if units == 1.0:
-        return image
-    kept = np.full(image.shape, settings.background, np.float32)
-    # In double precision, a little at a time, and rounded once.
-    np.multiply(image, units, out=kept, where=seen, dtype=np.float64, casting="same_kind")
-    return kept
+    for start in range(0, len(image), _ROWS):
+        values = image[start : start + _ROWS]
+        if units != 1.0:
+            np.multiply(values, units, out=values, dtype=np.float64, casting="same_kind")  # and rounded once
+        if not math.isnan(settings.background):
+            np.copyto(values, np.float32(settings.background), where=~seen[start : start + _ROWS])
+    return image
 
 
 def _in_steps(
@@ -366,13 +411,16 @@ def _in_steps(
     kept = np.zeros(image.shape, np.uint16)
     for start in range(0, len(image), _ROWS):
         rows = slice(start, start + _ROWS)
-        values = np.rint(image[rows].astype(np.float64) * steps)
-        values[~seen[rows]] = 0
-        if values.max() > _MOST_STEPS or values.min() < 0:
-            worst = values.max() if values.max() > _MOST_STEPS else values.min()
+        values = np.rint(np.where(seen[rows], image[rows], 0.0).astype(np.float64) * steps)
+        if values.max() > _MOST_STEPS:
             raise ValueError(
-                f"a depth is {worst:.0f} steps, and a 16-bit PNG holds 0 to {_MOST_STEPS}; larger steps are needed: pass "
-                "fewer --steps per unit, or choose tiff"
+                f"a depth is {values.max():.0f} steps, and a 16-bit PNG holds 0 to {_MOST_STEPS}; larger steps are needed: "
+                "pass fewer --steps per unit, or choose tiff"
+            )
+        if values.min() < 0:
+            raise ValueError(
+                f"a depth is {values.min():.0f} steps, behind the camera, and a 16-bit PNG holds 0 to {_MOST_STEPS}; "
+                "positive depths are needed: pass --depth range, or choose tiff"
             )
         kept[rows] = np.where(seen[rows], np.maximum(values, 1), 0)
     return kept

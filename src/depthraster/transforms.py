@@ -35,6 +35,8 @@ def check_transform(transform: npt.ArrayLike) -> Matrix:
         Not numbers, not of shape (4, 4), not finite, the last row not 0 0 0 1, or the upper left 3x3 part
         singular, mirrored or sheared (tolerance 1e-6, relative).
     """
+    if transform is None:
+        raise TypeError("the transform is None; a (4, 4) array of numbers is needed: is the camera aligned?")
     try:
         matrix = np.array(transform, dtype=np.float64)
     except (TypeError, ValueError):

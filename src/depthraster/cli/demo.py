@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from depthraster.cli.common import PATH, debug_option, threads_option, told
+from depthraster.cli.progress import status
 
 __all__ = ["demo"]
 
@@ -39,10 +39,9 @@ def demo(folder: Path, threads: int | None, debug: bool) -> None:
     Example:
       depthraster demo -o depthraster-demo
     """  # noqa: D301 (the \b keeps click from wrapping the example)
-    console = Console(stderr=True)
     images = folder / "depth"
     with told(debug):
-        with console.status("Making a landscape, flying over it"):
+        with status("Making a landscape, flying over it"):
             from depthraster.cli.job import Job, make_folder, run
             from depthraster.demo import make_survey, survey_sheet
             from depthraster.io.meshes import load_mesh
@@ -55,7 +54,7 @@ def demo(folder: Path, threads: int | None, debug: bool) -> None:
             chunk = load_chunk(cameras)
         job = Job(chunk, *plan(chunk), lambda: load_mesh(mesh), mesh.name, images, Settings())
         results = run(job, resume=False, overwrite=True, debug=debug, threads=threads)
-        with console.status("Drawing the contact sheet"):
+        with status("Drawing the contact sheet"):
             sheet = survey_sheet(folder / "contact-sheet.png", chunk, images, results)
     made = {"Mesh": mesh, "Cameras": cameras, "Depth images": images, "Contact sheet": sheet}
     for what, path in made.items():

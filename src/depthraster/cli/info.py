@@ -62,6 +62,7 @@ def _facts(chunk: Chunk) -> dict[str, Any]:
     chosen, skipped = plan(chunk)
     why_not = {camera.id: reason for camera, reason in skipped}
     per_sensor = Counter(camera.sensor_id for camera in chunk.cameras)
+    per_component = Counter(camera.component_id for camera in chunk.cameras if camera.aligned)
     return {
         "label": chunk.label,
         "id": chunk.id,
@@ -78,7 +79,13 @@ def _facts(chunk: Chunk) -> dict[str, Any]:
         "not_rendered": dict(Counter(reason for _, reason in skipped)),
         "groups": [{"id": group.id, "label": group.label} for group in chunk.groups],
         "components": [
-            {"id": part.id, "label": part.label, "active": part.id == chunk.active_component_id}
+            {
+                "id": part.id,
+                "label": part.label,
+                "active": part.id == chunk.active_component_id,
+                "world_from_component": None if part.transform is None else part.transform.tolist(),
+                "n_cameras": per_component[part.id],
+            }
             for part in chunk.components
         ],
         "models": [
@@ -153,7 +160,7 @@ def _tables(chunk: dict[str, Any]) -> list[Any]:
     for title, columns, key, fields in (
         ("Sensors", "id, label, lens, image, f, calibration, cameras", "sensors", _sensor_row),
         ("Meshes", "id, label, shown", "models", _part_row),
-        ("Components", "id, label, active", "components", _part_row),
+        ("Components", "id, label, active, cameras", "components", _component_row),
     ):
         if chunk[key] and (key != "components" or len(chunk[key]) > 1):
             tables.append(grid(title, columns, [fields(part) for part in chunk[key]]))
@@ -172,6 +179,10 @@ def _sensor_row(sensor: dict[str, Any]) -> tuple[object, ...]:
         sensor["calibration_class"] or "none",
         sensor["n_cameras"],
     )
+
+
+def _component_row(part: dict[str, Any]) -> tuple[object, ...]:
+    return *_part_row(part), part["n_cameras"]
 
 
 def _part_row(part: dict[str, Any]) -> tuple[object, ...]:

@@ -6,14 +6,15 @@ summary.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -21,26 +22,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from depthraster.cli.common import sentence, shown
+from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
+from depthraster.cli.warmup import kernels_loading
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
     from depthraster.io.meshes import Mesh
     from depthraster.manifest import Export
+    from depthraster.scene import Scene
     from depthraster.survey import Outcome, Settings
 
 __all__ = ["Job", "make_folder", "run"]
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # the others would fail for it, too
 _NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
 
 
@@ -70,14 +66,7 @@ def make_folder(folder: Path) -> None:
 
 def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
     """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
-    console = Console(stderr=True)
     started, start = datetime.now(timezone.utc), time.perf_counter()
-    with console.status("Starting"):
-        from depthraster.gallery import write_gallery
-        from depthraster.manifest import refuse_present
-        from depthraster.selection import file_names
-        from depthraster.survey import Outcome
-
     if not job.chosen:
         counts = Counter(why for _, why in job.skipped)
         reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
@@ -85,45 +74,70 @@ def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | 
             f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
             "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
         )
+    from depthraster.io.image_formats import check_installed
+    from depthraster.survey import FORMATS
+
+    check_installed(FORMATS[job.settings.format])  # before a folder is made for it
+    is_new = not job.folder.exists()
     make_folder(job.folder)
+    try:
+        with _ended_at_once():
+            results, n_kept, settings = _export(job, resume, overwrite, debug, threads, started, start)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # there is something in it
+                job.folder.rmdir()
+        raise
+    _summary(job, settings, results, n_kept, time.perf_counter() - start)
+    return results
+
+
+def _export(
+    job: Job, resume: bool, overwrite: bool, debug: bool, threads: int | None, started: datetime, start: float
+) -> tuple[list[Outcome], int, Settings]:
+    """Make the files; return what became of the cameras, how many were finished before, and the settings made definite."""
+    from depthraster.gallery import write_gallery
+    from depthraster.manifest import refuse_present
+    from depthraster.selection import file_names
+    from depthraster.survey import Outcome
+
     if not (resume or overwrite):
         paths = (path for _, name in job.chosen for path in job.settings.paths(name).values())
         refuse_present(job.folder, paths)
-    with console.status("Reading the mesh"):
+    with status("Reading the mesh"), kernels_loading({*job.settings.layers, "depth"}):
         mesh = job.read_mesh()
         export, settings, units = _begin(job, mesh, resume=resume, overwrite=overwrite)
     with closing(export):
-        with console.status("Checking what is finished"):
+        with status("Checking what is finished"):
             kept = _kept(job, export, settings, threads) if resume else set()
         missing = [(camera, name) for camera, name in job.chosen if name not in kept]
-        made = {}
-        with _ended_at_once(console):
-            for outcome in _rendered(missing, mesh, export, settings, units, threads, console):
+        scene = _prepared(mesh, threads) if missing else None
+        made, begun = {}, time.perf_counter()
+        with closing(_rendered(missing, scene, export, settings, units, threads)) as outcomes:
+            for outcome in outcomes:
                 made[id(outcome.camera)] = outcome
                 if outcome.error is not None:
                     if debug:
                         raise outcome.error
-                    told = shown(f"Error: {outcome.camera.label}: {sentence(outcome.error)}")
-                    console.print(told, markup=False, highlight=False, soft_wrap=True)
-            results = [
-                made.get(id(camera)) or Outcome(camera, export.records[name]) for camera, name in job.chosen
-            ]
-            with console.status("Writing the manifest"):
-                more = {
-                    "failed": [_reason(r.camera, sentence(r.error)) for r in results if r.error is not None],
-                    "skipped": [_reason(camera, why) for camera, why in job.skipped],
-                    "times": {
-                        "started": started.isoformat(timespec="seconds"),
-                        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                        "seconds": round(time.perf_counter() - start, 3),
-                    },
-                }
-                names = file_names(
-                    job.chunk.cameras
-                )  # all of them: the order is the chunk's, whichever were made when
-                export.finish(names, more, lambda path, content: write_gallery(path, job.folder, content))
-    _summary(job, settings, results, len(kept), time.perf_counter() - start)
-    return results
+                    _tell_error(outcome.camera, outcome.error, job.folder)
+        results = [
+            made.get(id(camera)) or Outcome(camera, export.records[name]) for camera, name in job.chosen
+        ]
+        rendering = time.perf_counter() - begun
+        with status("Writing the manifest"):
+            more = {
+                "failed": [_reason(r.camera, sentence(r.error)) for r in results if r.error is not None],
+                "skipped": [_reason(camera, why) for camera, why in job.skipped],
+                "times": {
+                    "started": started.isoformat(timespec="seconds"),
+                    "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                    "seconds": round(time.perf_counter() - start, 3),
+                    "rendering_seconds": round(rendering, 3),  # and writing
+                },
+            }
+            names = file_names(job.chunk.cameras)  # all: the order is the chunk's, whichever were made when
+            export.finish(names, more, lambda path, content: write_gallery(path, job.folder, content))
+    return results, len(kept), settings
 
 
 def _reason(camera: Camera, reason: str) -> dict[str, Any]:
@@ -169,52 +183,47 @@ def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> 
     return export.keep(wanted, thread_count(threads))
 
 
+def _prepared(mesh: Mesh, threads: int | None) -> Scene:
+    from depthraster.kernels.cache import compile_cache_is_cold
+    from depthraster.scene import Scene
+
+    if compile_cache_is_cold():
+        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
+    with status("Preparing the mesh"):
+        return Scene(mesh.vertices, mesh.faces, threads=threads)
+
+
 def _rendered(
     cameras: Sequence[tuple[Camera, str]],
-    mesh: Mesh,
+    scene: Scene | None,
     export: Export,
     settings: Settings,
     units: float,
     threads: int | None,
-    console: Console,
-) -> Iterator[Outcome]:
-    """Prepare the mesh and render, with a bar where a person is looking; nothing at all where there are no cameras."""
-    if not cameras:
+) -> Generator[Outcome]:
+    """Render, showing that it goes on; nothing at all where there are no cameras."""
+    if scene is None:
         return
-    from depthraster.kernels.cache import compile_cache_is_cold
-    from depthraster.scene import Scene
     from depthraster.survey import render_cameras
 
-    if compile_cache_is_cold():
-        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
-    with console.status("Preparing the mesh"):
-        scene = Scene(mesh.vertices, mesh.faces, threads=threads)
     outcomes = render_cameras(scene, cameras, export, settings, units=units, threads=threads)
-    if not console.is_terminal:
-        yield from outcomes
-        return
-    columns = (
-        TextColumn("Rendering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    start, pixels = time.perf_counter(), 0
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(cameras), rate="")
-        for outcome in outcomes:
-            if outcome.record is not None:
-                pixels += outcome.record["width"] * outcome.record["height"]
-            progress.update(
-                task, advance=1, rate=f"{pixels / 1e6 / (time.perf_counter() - start):.0f} megapixels/s"
-            )
-            yield outcome
+    yield from counted(outcomes, len(cameras), _megapixels)
+
+
+def _tell_error(camera: Camera, error: Exception, folder: Path) -> None:
+    """Tell why a camera could not be rendered or written; raise OSError where the next ones could not either."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        more = "; what is finished is whole: make room, and go on with --resume"
+        raise OSError(error.errno, f"{error.strerror}{more}", str(folder)) from error
+    say(shown(f"Error: {camera.label}: {sentence(error)}"))
+
+
+def _megapixels(outcome: Outcome) -> float:
+    return outcome.record["width"] * outcome.record["height"] / 1e6 if outcome.record else 0.0
 
 
 @contextmanager
-def _ended_at_once(console: Console) -> Iterator[None]:
+def _ended_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process without waiting for images that are in work: what is in its place is whole anyway."""
     if (
         threading.current_thread() is not threading.main_thread()
@@ -223,10 +232,12 @@ def _ended_at_once(console: Console) -> Iterator[None]:
         yield
         return
 
+    clean_up = SHOW_CURSOR if on_terminal() else ""  # asked now: a bar puts something else in stderr's place
+
     def leave(*_: object) -> None:
-        show_cursor = "\r\x1b[K\x1b[?25h" if console.is_terminal else ""
         message = "Interrupted; what is finished is whole, and --resume goes on with the rest.\n"
-        os.write(sys.stderr.fileno(), (show_cursor + message).encode())  # a print may be under way already
+        # Not by print, of which one may be under way already.
+        os.write(sys.stderr.fileno(), (clean_up + message).encode())
         os._exit(130)
 
     signal.signal(signal.SIGINT, leave)

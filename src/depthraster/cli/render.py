@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from rich.console import Console
 
 from depthraster.cli.common import PATH, chunk_option, debug_option, threads_option, told
 from depthraster.cli.job import Job, run
+from depthraster.cli.progress import status
 from depthraster.layers import LAYERS
 from depthraster.survey import FORMATS, Settings
 
@@ -31,6 +31,11 @@ __all__ = ["render"]
     "-o", "--output", "folder", metavar="DIR", type=PATH, required=True, help="Folder for the images."
 )
 @chunk_option
+@click.option(
+    "--component",
+    metavar="NAME",
+    help="The cameras of another component: its label or id.  [default: the active one]",
+)
 @click.option(
     "--camera",
     "patterns",
@@ -119,6 +124,7 @@ def render(
     mesh: Path | None,
     folder: Path,
     chunk_name: str | None,
+    component: str | None,
     patterns: tuple[str, ...],
     pattern_file: Any,
     disabled: bool,
@@ -163,7 +169,7 @@ def render(
     if resume and overwrite:
         raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
-        with Console(stderr=True).status("Reading the cameras"):
+        with status("Reading the cameras"):
             from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
@@ -173,12 +179,14 @@ def render(
                 depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
             )  # fmt: skip
             chunk = load_chunk(project, chunk_name)
+            if component is not None:
+                chunk = chunk.with_component(component)
             named = [*patterns, *_lines(pattern_file)]
             cameras = plan(chunk, named, disabled=disabled)
 
         def read_mesh() -> Mesh:
             if mesh is None:
-                return chunk.load_mesh(int(model) if model is not None and model.isdecimal() else model)
+                return chunk.load_mesh(model)
             if mesh_crs is None:
                 return load_mesh(mesh)
             return cast("Mesh", chunk.from_world(load_mesh(mesh), mesh_crs, mesh_offset or (0.0, 0.0, 0.0)))
@@ -195,7 +203,12 @@ def _lines(file: Any) -> list[str]:
     """Return the lines of a text file that name something."""
     if file is None:
         return []
-    lines = [line.strip() for line in file]
+    try:
+        lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file.name}: not read as text ({error}); a text file in UTF-8 is needed: save it as that, a label a line"
+        ) from None
     named = [line for line in lines if line]
     if not named:
         raise ValueError(

@@ -127,6 +127,11 @@ def compare(
                 findings, after, {"ours": mine.pixels, "theirs": _scaled(other.pixels, 1.0 / scale)},
                 scene, transform, calibration, depth, cull_faces, tolerances, threads,
             )  # fmt: skip
+    if failures and calibration is None:
+        notes.append(
+            "no calibration was given, so mistakes of the lens (p1 and p2 exchanged, k4 dropped ...) were not looked for: "
+            "pass calibration=, or on the command line --cameras"
+        )
     return Comparison(
         not failures, failures, findings, before, after, coverage, differences, alignment, scale, tolerances,
         tuple(notes), mine.pixels[..., 0], other.pixels[..., 0], picked,

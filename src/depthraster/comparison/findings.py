@@ -226,7 +226,10 @@ def shift_finding(aligned: Alignment, calibration: Calibration | None) -> Findin
     right, down = aligned.right, aligned.down
     near = 0.15 if aligned.from_edges else 0.06
     values = {"right": right, "down": down}
-    where = f"({right:+.3f}, {down:+.3f}) px, right and down, from ours"
+    where = (
+        f"{abs(right):.3f} px to the {'left' if right < 0 else 'right'} of ours and {abs(down):.3f} px "
+        f"{'above' if down < 0 else 'below'}"
+    )
     if aligned.known == 1:
         return Finding(
             "shift",
@@ -238,7 +241,7 @@ def shift_finding(aligned: Alignment, calibration: Calibration | None) -> Findin
     if all(abs(abs(value) - 0.5) < near for value in (right, down)) and right * down > 0:
         return Finding(
             "half_pixel",
-            f"theirs lies half a pixel, {where}: one of them takes pixels' centres at whole numbers",
+            f"theirs lies half a pixel off, {where}: one of them takes pixels' centres at whole numbers",
             "move the principal point by half a pixel, cx and cy by 0.5; here the first pixel's centre is (0.5, 0.5)",
             "",
             values,

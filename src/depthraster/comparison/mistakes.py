@@ -92,7 +92,8 @@ class _Supposition:
             found.append(shift_finding(self.alignment, calibration))
         if self.scale != 1.0:
             found.append(scale_finding(self.scale))
-        if self.offset != 0.0:
+        # With a lens that was guessed, what the guess misses would look like one.
+        if self.offset != 0.0 and math.isnan(self.focal):
             found.append(offset_finding(self.offset))
         return tuple(found)
 

@@ -1,6 +1,6 @@
 """The picture of a comparison: ours, theirs, their difference, and how large differences are how often.
 
-Depths are shown in the colours of ``contact_sheet.py``, the same for both images. In the difference each point is the worst
+Depths are shown in the colours of ``drawing.py``, the same for both images. In the difference each point is the worst
 of the pixels that it stands for, so that a single wrong pixel of a large photo is seen. The commonest change is what stands
 above the panels: in `_head`.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.comparison.measures import HIGHEST, LOWEST, PER_DECADE, Picked
-from depthraster.contact_sheet import colour_table
+from depthraster.drawing import colour_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image

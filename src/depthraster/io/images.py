@@ -16,6 +16,7 @@ import numpy.typing as npt
 from depthraster.errors import FormatError
 from depthraster.io.files import written_whole
 from depthraster.io.image_formats import FORMATS
+from depthraster.scene import thread_count
 
 __all__ = ["load_image", "save_image", "save_preview"]
 
@@ -27,7 +28,7 @@ _SAMPLE = 500_000
 _ROWS = 32
 
 
-def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
+def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, threads: int | None = None) -> None:
     """Write an image losslessly; the suffix of the file chooses the format.
 
     ==================  =================================================================================================
@@ -45,7 +46,11 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
     path : str or path
         The file. Replaced if it exists, written whole or not at all.
     image : (H, W) or (H, W, C) array
-        Any unit. What takes float32 also takes float64, and rounds it, and float16, which stays so where that is named.
+        Any unit. What takes float32 also takes other floating point, and rounds float64; float16 stays so where that is
+        named.
+    threads : int, optional
+        Threads that compress a TIFF, all processors by default; the other formats take one. The file is the same for any
+        number.
 
     Raises
     ------
@@ -72,8 +77,10 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
     if form.dtypes:
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[..., 0]  # these formats do not tell one channel from none
-        if array.dtype.kind == "f" and array.dtype.name not in form.dtypes.split():
+        if array.dtype.kind == "f" and array.dtype.newbyteorder("=").name not in form.dtypes.split():
             array = array.astype(np.float32)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.dtype.name not in form.dtypes.split():
             raise TypeError(
                 f"the image's pixels are {array.dtype}; a {suffix} takes {form.takes}: convert them, or write to .npy, "
@@ -86,7 +93,7 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike) -> None:
                 "to .npy, which keeps any number"
             )
     with written_whole(path) as temporary:
-        form.write(temporary, np.ascontiguousarray(array))
+        form.write(temporary, array, thread_count(threads))
 
 
 def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:

@@ -135,8 +135,8 @@ def _camera(
     in_active = transform is None or active is None or component_id in (None, active)
     if not in_active:
         message = (
-            f"camera {{names}} is not in the active component, {active}, and so in another frame than its mesh: align the "
-            "components, or leave it out"
+            f"camera {{names}} is not in the active component, {active}, and so in another frame than its mesh: choose the "
+            "other one with Chunk.with_component (--component), or leave it out"
         )
         notes.add(message, label)
     if record.rolling_shutter and transform is not None:

@@ -95,12 +95,14 @@ def chosen_model(chunk: Chunk, model: int | str | None) -> Model:
     if not chunk.models:
         raise ValueError(
             f"{source}chunk {chunk.label!r} has no mesh inside; one is needed: export the model from Metashape as PLY and "
-            "load that with load_mesh, or build the model, save the project, and load that"
+            "name it beside the project (in Python: load_mesh), or build the model, save the project, and load that"
         )
     if model is None:
         found = [m for m in chunk.models if m.active]
     else:
         found = [m for m in chunk.models if model in (m.id, m.label) and not isinstance(model, bool)]
+        if not found and isinstance(model, str) and model.isdecimal():  # as typed at a command line
+            found = [m for m in chunk.models if str(m.id) == model]
     if len(found) == 1:
         return found[0]
     which = listed([m.label or m.id for m in chunk.models], _LISTED)

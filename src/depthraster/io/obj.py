@@ -20,8 +20,8 @@ __all__ = ["read_obj"]
 
 Bytes = npt.NDArray[np.uint8]
 
-# Bytes of text that are taken apart at a time: whole-array operations, and temporary arrays that stay small.
-_BLOCK = 1 << 21
+# Bytes of text that are taken apart at a time: whole-array operations, and temporary arrays that stay in the cache.
+_BLOCK = 1 << 17
 _NEWLINE, _RETURN, _SPACE, _HASH, _SLASH, _BACKSLASH, _V, _F = (ord(character) for character in "\n\r #/\\vf")
 
 
@@ -102,7 +102,7 @@ def _blocks(data: Bytes) -> Iterator[Bytes]:
         text = text[: whole[-1] + 1] if len(whole) else text
         start += len(text)
         continued = ends[(last == _BACKSLASH) & (ends < len(text))]
-        for k in (0, 1, 2):  # backslash, return, newline
+        for k in (0, 1, 2) if len(continued) else ():  # backslash, return, newline
             at = np.maximum(continued - k, 0)
             text[at[np.isin(text[at], (_BACKSLASH, _RETURN, _NEWLINE))]] = _SPACE
         if (text == _HASH).any():

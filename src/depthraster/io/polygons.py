@@ -47,7 +47,9 @@ def triangulate(corners: npt.NDArray[np.integer], sizes: Ints, vertices: Floats)
     first = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     target = first - 2 * np.arange(len(sizes))
     faces = np.empty((int(sizes.sum()) - 2 * len(sizes), 3), np.int64)
-    for size in np.unique(sizes):
+    for size in np.flatnonzero(
+        np.bincount(sizes)
+    ):  # numpy.unique would import what takes longer than a small mesh
         chosen = np.flatnonzero(sizes == size)
         polygons = corners[first[chosen][:, None] + np.arange(size)].astype(np.int64)
         faces[target[chosen][:, None] + np.arange(size - 2)] = _same_size(polygons, vertices)

@@ -19,6 +19,9 @@ __all__ = ["PrunedTree", "read_tree"]
 _MAX_ELEMENTS = 1_000_000
 _MAX_DEPTH = 100_000  # elements within each other; the parser keeps track of them
 _MAX_TEXT = 1 << 20  # characters of one element; a coordinate system takes some thousand
+# Bytes of one tag with its attributes, or of one comment: the parser keeps all of it, and looks through it again with every
+# block that it is given.
+_MAX_TAG = 1 << 22
 _BLOCK = 1 << 16
 
 
@@ -140,6 +143,11 @@ def read_tree(file: IO[bytes], tree: PrunedTree, again: str) -> Element:
         while block := file.read(_BLOCK):
             n_read += len(block)
             parser.feed(block)
+            if n_read - parser.parser.CurrentByteIndex > _MAX_TAG:
+                raise FormatError(
+                    f"{tree.source}: there is a tag or a comment of more than {_MAX_TAG} bytes, which Metashape does not "
+                    f"write; a file as it writes it is needed: {again}"
+                )
         parser.close()
     except FormatError:
         raise

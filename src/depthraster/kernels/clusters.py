@@ -189,7 +189,7 @@ def _best_cut(order, at, stop):
 @kernel
 def build_clusters(
     vertices, faces, order, start, stop, origin, step, widest,
-    face_ids, corners, n_faces_of, n_vertices_of, wide_of, centre_of, half_of, cone_of, narrow, wide,
+    face_ids, corners, turns, n_faces_of, n_vertices_of, wide_of, centre_of, half_of, cone_of, narrow, wide, vertex_ids,
 ):  # fmt: skip
     """Cut the sorted faces ``order[start:stop]`` into clusters and fill their arrays; return the numbers used.
 
@@ -198,10 +198,10 @@ def build_clusters(
     clusters are relative to ``origin``. Outputs are written from their beginning: ``face_ids`` (the faces'
     indices in the file), ``corners`` (three local numbers per face), and per cluster the counts, ``wide_of``,
     ``centre_of`` (3), ``half_of`` (3, half the box's size, rounded up), ``cone_of`` (4); ``narrow`` and
-    ``wide`` take the vertices.
+    ``wide`` take the vertices, ``vertex_ids`` their indices in the file.
 
     Faces are turned so that their least vertex comes first: copies of one face then give the same bits
-    whichever vertex the file begins with.
+    whichever vertex the file begins with. ``turns`` takes which vertex of the file's is first then, 0, 1 or 2.
     """
     slots = np.empty(_HASH_SLOTS, np.int16)
     names = np.empty(MAX_VERTICES, np.int64)
@@ -211,6 +211,7 @@ def build_clusters(
     n_corners = 0
     n_narrow = 0
     n_wide = 0
+    n_ids = 0
     inverse_step = 1.0 / step if step > 0.0 else 0.0
     at = start
     while at < stop:
@@ -244,9 +245,12 @@ def build_clusters(
                     slot = (slot + np.uint64(1)) & np.uint64(_HASH_MASK)
                 corners[n_corners + corner] = number
             a, b, c = corners[n_corners], corners[n_corners + 1], corners[n_corners + 2]
+            turns[at - start] = 0
             if _precedes(local, b, a) and not _precedes(local, c, b):
+                turns[at - start] = 1
                 corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = b, c, a
             elif _precedes(local, c, a):
+                turns[at - start] = 2
                 corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = c, a, b
             n_corners += 3
             at += 1
@@ -274,6 +278,9 @@ def build_clusters(
                         np.rint((local[axis, number] - centre) * inverse_step)
                     )
         _normal_cone(local, corners, first, at - start, cone_of[n_clusters])
+        for number in range(n_vertices):
+            vertex_ids[n_ids + number] = names[number]
+        n_ids += n_vertices
         n_faces_of[n_clusters] = at - start - first
         n_vertices_of[n_clusters] = n_vertices
         wide_of[n_clusters] = is_wide

@@ -50,7 +50,11 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 
-_EDGE_ON = 1e-10  # of a face's distance, by which the camera has to be off its plane
+_EDGE_ON = 1e-10  # of the distance of a face's farthest corner, by which the camera has to be off its plane
+# Squared width, in plane pixels, below which a face is seen edge-on: what is left is rounding, which knows no end along
+# the face. Its neighbours' edges, widened by far more, close what it leaves.
+_THINNEST = 1e-20
+_TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are not projected
 _STEEP = 4.0  # times that 1/Z may change within half a block, before it is computed in float64
 
 
@@ -288,8 +292,10 @@ def _rectangle(staged, i):
 @inner
 def _is_seen(xs, ys, a, b, c, cull):
     """Whether a face has an area in the plane, and is turned towards the camera if that is asked for."""
-    area = (xs[b] - xs[a]) * (ys[c] - ys[a]) - (xs[c] - xs[a]) * (ys[b] - ys[a])
-    return (abs(area) > 1e-40) & ((area < 0.0) | (not cull))
+    abx, aby, acx, acy = xs[b] - xs[a], ys[b] - ys[a], xs[c] - xs[a], ys[c] - ys[a]
+    area = abx * acy - acx * aby
+    size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
+    return (area * area > _THINNEST * size2) & ((area < 0.0) | (not cull))
 
 
 @inner
@@ -315,7 +321,7 @@ def _clip_parallel(xs, ys, ws, a, b, c, clipped):
 
 
 @inner
-def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
+def _homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
     """Give the planes, as `_projected_planes`, of a face of which a vertex may lie anywhere; False if it is not seen.
 
     For vertices behind the camera or outside the lens domain, without clipping: the edge functions are the components
@@ -338,8 +344,15 @@ def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
     ux, uy, uz = bx - ax, by - ay, bz - az
     a2, b2, d2 = ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux
     volume = ax * a0 + ay * b0 + az * d0
-    # A camera in the face's own plane sees nothing of it; rounding alone must not put it before or behind.
-    if abs(volume) <= _EDGE_ON * (abs(ax * a0) + abs(ay * b0) + abs(az * d0)) or not np.isfinite(volume):
+    # A camera in the face's own plane sees nothing of it; rounding alone must not put it before or behind. Its height over
+    # the plane is volume / normal, against the distance of the farthest corner, both times f.
+    nx, ny, nz = (a0 + a1 + a2) * f, (b0 + b1 + b2) * f, d0 + d1 + d2
+    far = max(
+        ax * ax + ay * ay + az * az * f * f,
+        max(bx * bx + by * by + bz * bz * f * f, cx * cx + cy * cy + cz * cz * f * f),
+    )
+    edge_on = volume * volume * f * f <= _EDGE_ON * _EDGE_ON * far * (nx * nx + ny * ny + nz * nz)
+    if edge_on or not np.isfinite(volume):
         return False
     if cull and volume > 0.0:
         return False
@@ -369,12 +382,14 @@ def _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
 
 
 @inner
-def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, inverse, parallel, placed):
+def _place_vertices(
+    offsets, first, n, view, step, cx, cy, cz, lens, guard, nearest, inverse, parallel, placed
+):  # fmt: skip
     """Transform and project the n vertices of a cluster.
 
     ``offsets[first:]`` holds x[n] y[n] z[n] in steps from the cluster's centre (cx, cy, cz). ``placed``
-    takes, in rows of ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in
-    u where the vertex is behind the camera or farther from the axis than ``guard`` (squared, plane pixels),
+    takes, in rows of ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in u where the
+    vertex is not more than ``nearest`` before the camera or farther from the axis than ``guard`` (squared, plane pixels),
     where u and v mean nothing. Without a lens u and v are those of ``inverse`` and u is infinite where that does not
     reach; with ``parallel`` rays x, y and 1/Z are f X, f Y and -Z.
     """
@@ -414,7 +429,7 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, inve
         for i in range(whole):
             x, y, z = placed[3 * _V + i], placed[4 * _V + i], placed[2 * _V + i]
             within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-            near = (z > 0.0) & (parallel | (x * x + y * y <= guard))
+            near = (z > nearest) & (parallel | (x * x + y * y <= guard))
             u = us[i] if within else np.inf
             us[i] = u if near else np.nan
     if lens is not None:
@@ -423,7 +438,7 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, lens, guard, inve
             x = placed[3 * _V + i]
             y = placed[4 * _V + i]
             u, v = project_frame(x * inverse_f, y * inverse_f, lens)
-            near = (placed[2 * _V + i] > 0.0) & (x * x + y * y <= guard)
+            near = (placed[2 * _V + i] > nearest) & (x * x + y * y <= guard)
             placed[6 * _V + i] = u if near else np.nan
             placed[7 * _V + i] = v
 
@@ -442,17 +457,18 @@ def _box_by_rays(x_lo, x_hi, y_lo, y_hi, inverse, cells, bounds):
 
 @lean_kernel
 def draw_clusters(
-    scene, clusters, view, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
+    scene, clusters, view, f, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
     blocks, refs, names, scratch,
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
     ``scene`` is the tuple of arrays of ``scene.py``. ``view`` (3, 4) maps points relative to the scene's
-    origin to (f X, f Y, Z); ``guard`` bounds the squared distance from the axis (plane pixels) up to which
-    ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most ``bulge * L2``
-    pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own vertex in float32:
-    it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays` says of the tile's
-    rays. ``names`` is None or an int32 array (blocks, N) that takes face indices, ``scratch`` a `Scratch`.
+    origin to (f X, f Y, Z) in the frame of the tile's plane; ``guard`` bounds the squared distance from the axis (plane
+    pixels) up to which ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most
+    ``bulge * L2`` pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own
+    vertex in float32: it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays`
+    says of the tile's rays. ``names`` is None or an int32 array (blocks, N) that takes face indices, ``scratch`` a
+    `Scratch`.
 
     Either ``lens`` says where vertices lie in the image, and ``inverse`` and ``cells`` are None; or ``lens`` is None and
     ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
@@ -471,31 +487,25 @@ def draw_clusters(
     others, plane, clipped = scratch.others, scratch.plane, scratch.clipped
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
     us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
+    scale = np.sqrt(view[2, 0] * view[2, 0] + view[2, 1] * view[2, 1] + view[2, 2] * view[2, 2])
     for at in range(clusters.shape[0]):
         cluster = np.int64(clusters[at])
         n_vertices = np.int64(scene.n_vertices[cluster])
         first = scene.first_vertex[cluster]
         cx, cy, cz = scene.centre[cluster, 0], scene.centre[cluster, 1], scene.centre[cluster, 2]
+        nearest = 0.0
+        if not parallel:
+            half = scene.half[cluster]
+            nearest = _TOO_NEAR * scale * (half[0] + half[1] + half[2])
         if scene.is_wide[cluster]:
             _place_vertices(
-                scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, inverse, parallel, placed
-            )
+                scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, nearest, inverse, parallel, placed,
+            )  # fmt: skip
         else:
             _place_vertices(
-                scene.narrow,
-                first,
-                n_vertices,
-                view,
-                scene.step,
-                cx,
-                cy,
-                cz,
-                lens,
-                guard,
-                inverse,
-                parallel,
+                scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, nearest, inverse, parallel,
                 placed,
-            )
+            )  # fmt: skip
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
@@ -531,7 +541,7 @@ def draw_clusters(
             first_row, last_row = np.ceil(max(v_lo - v0, 0.0)), np.floor(min(v_hi - v0, v_last))
             # Edge-on, turned away, or between pixel centres.
             if not (
-                (abs(area) > 1e-40)
+                (area * area > _THINNEST * size2)
                 & ((area < 0.0) | (not cull))
                 & (first_col <= last_col)
                 & (first_row <= last_row)
@@ -563,7 +573,7 @@ def draw_clusters(
             if np.isnan(us[a] + us[b] + us[c]):
                 if parallel:
                     n_parts = _clip_parallel(xs, ys, ws, a, b, c, clipped) - 2
-                elif not _homogeneous_planes(rx, ry, bounds, cull, placed, a, b, c, plane):
+                elif not _homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
                     continue
             else:
                 _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane)

@@ -159,7 +159,7 @@ def _write_tiff(path: Path, pixels: Pixels, channels: str, compression: ImageCom
 def _write_exr(path: Path, pixels: Pixels, channels: str, compression: ImageCompression) -> None:
     if pixels.dtype == np.float64:
         pixels = pixels.astype(np.float32)
-    FORMATS[".exr"].write(path, pixels[..., 0] if len(channels) == 1 else pixels)
+    FORMATS[".exr"].write(path, pixels[..., 0] if len(channels) == 1 else pixels, 1)
 
 
 def _write_png(path: Path, pixels: Pixels, channels: str, compression: ImageCompression) -> None:

@@ -1,0 +1,66 @@
+"""Loading the compiled kernels while the mesh is read: it takes a fifth of a second, and as long again where scipy is.
+
+Nothing here changes what is rendered. The commonest change is another kind of view whose kernels are wanted at once: in
+`_render_something`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+
+__all__ = ["kernels_loading"]
+
+
+@contextmanager
+def kernels_loading(layers: Collection[str]) -> Iterator[None]:
+    """Load the kernels for some layers in another thread during the block, where they are in numba's cache."""
+    from depthraster.kernels.cache import compile_cache_is_cold
+
+    if (
+        compile_cache_is_cold()
+    ):  # compiling takes so long that people are told, and an error would have to wait for it
+        yield
+        return
+    _load_numba_without_scipy()
+    thread = threading.Thread(target=_render_something, args=(layers,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _load_numba_without_scipy() -> None:
+    """Load the part of numba that asks for scipy's linear algebra, and say that there is none.
+
+    Loading that takes longer than loading all our kernels, and none of them uses it. This is for a process of our own:
+    others may have use for it.
+    """
+    name = "scipy.linalg"
+    if name in sys.modules:
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # which is how Python says that a module is not to be had
+    try:
+        import numba.np.arraymath  # noqa: F401
+    except ImportError:  # another numba: it may load what it likes
+        pass
+    finally:
+        del sys.modules[name]
+
+
+def _render_something(layers: Collection[str]) -> None:
+    import numpy as np
+
+    from depthraster.calibration import Calibration
+    from depthraster.render import render
+    from depthraster.scene import Scene
+
+    vertices = np.array(
+        [[-1.0, -1.0, 2.0], [1.0, -1.0, 2.0], [0.0, 1.0, 2.0]]
+    )  # of the types that files are read as
+    with suppress(Exception):  # whoever renders in earnest meets it, too, and tells
+        scene = Scene(vertices, np.array([[0, 2, 1]], np.int32), threads=1)
+        render(scene, np.eye(4), Calibration(width=8, height=8, f=8.0, k1=-0.1), layers, threads=1)

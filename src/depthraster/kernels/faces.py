@@ -1,0 +1,74 @@
+"""A face of the prepared mesh by its index: where it lies, which of the caller's vertices it has.
+
+Clusters keep faces in an order of their own, and turned so that a certain vertex comes first; `FacePlaces` and
+`CornerArrays`, both ``scene.py``'s, lead back. The commonest change is another thing to know of a face: a function beside
+`vertices_of`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from depthraster.kernels.jit import inner
+
+__all__ = ["PLACES", "cluster_of", "corners_of", "vertex_ids_of", "vertices_of"]
+
+PLACES = 64  # of `face_ids`, that share an entry of `FacePlaces.clusters`
+
+
+@inner
+def cluster_of(faces, place):
+    """Return the cluster that holds a place of `face_ids`, without a branch."""
+    return np.int64(faces.clusters[place // PLACES]) + np.int64(faces.hints[place] >> 2)
+
+
+@inner
+def corners_of(scene, faces, place):
+    """Return the local numbers of a face's vertices in the order in which the caller's mesh has them."""
+    shift = np.int64(faces.hints[place] & 3) * 2
+    first, corners = 3 * place, scene.corners
+    # Turned by 0, 1, 2: the first of the caller's is at 0, 2, 1, the second at 1, 0, 2, the third at 2, 1, 0.
+    return (
+        np.int64(corners[first + ((0b011000 >> shift) & 3)]),
+        np.int64(corners[first + ((0b100001 >> shift) & 3)]),
+        np.int64(corners[first + ((0b000110 >> shift) & 3)]),
+    )
+
+
+@inner
+def vertices_of(scene, faces, name, ox, oy, oz):
+    """Return x, y, z of a face's three vertices in the caller's order, counted from (ox, oy, oz).
+
+    ``scene`` is the tuple of arrays of ``scene.py``; ``faces`` are its `FacePlaces`, (ox, oy, oz) is in the scene's
+    coordinates.
+    """
+    place = np.int64(faces.places[name])
+    cluster = cluster_of(faces, place)
+    first, n = scene.first_vertex[cluster], np.int64(scene.n_vertices[cluster])
+    a, b, c = corners_of(scene, faces, place)
+    x, y, z = scene.centre[cluster, 0] - ox, scene.centre[cluster, 1] - oy, scene.centre[cluster, 2] - oz
+    if scene.is_wide[cluster]:
+        at = scene.wide[first : first + 3 * n]
+        return (
+            x + at[a], y + at[n + a], z + at[2 * n + a], x + at[b], y + at[n + b], z + at[2 * n + b], x + at[c],
+            y + at[n + c], z + at[2 * n + c],
+        )  # fmt: skip
+    steps, step = scene.narrow[first : first + 3 * n], scene.step
+    return (
+        x + steps[a] * step, y + steps[n + a] * step, z + steps[2 * n + a] * step, x + steps[b] * step,
+        y + steps[n + b] * step, z + steps[2 * n + b] * step, x + steps[c] * step, y + steps[n + c] * step,
+        z + steps[2 * n + c] * step,
+    )  # fmt: skip
+
+
+@inner
+def vertex_ids_of(scene, corners, faces, name):
+    """Return the caller's indices of a face's vertices, in the caller's order.
+
+    ``corners`` is the tuple of arrays of ``scene.py`` that names vertices.
+    """
+    place = np.int64(faces.places[name])
+    first = corners.first_id[cluster_of(faces, place)]
+    a, b, c = corners_of(scene, faces, place)
+    ids = corners.vertex_ids
+    return np.int64(ids[first + a]), np.int64(ids[first + b]), np.int64(ids[first + c])

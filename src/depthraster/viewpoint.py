@@ -1,0 +1,45 @@
+"""What is taken for a view wherever there may be many: a camera, or a transform and a calibration.
+
+Checking the two is the renderer's. The commonest change is another kind of object that is a view: in `place_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from depthraster.calibration import Calibration
+
+__all__ = ["label_of", "place_of"]
+
+
+def label_of(view: Any, index: int) -> str:
+    """Return a view's label, or its number where it has none."""
+    if isinstance(view, (tuple, list)):
+        return str(view[0]) if len(view) == 3 else str(index)
+    label = getattr(view, "label", None)
+    return str(index) if label is None else str(label)
+
+
+def place_of(view: Any) -> tuple[npt.ArrayLike, Calibration]:
+    """Return a view's transform and calibration; ValueError or TypeError where there are none."""
+    if isinstance(view, (tuple, list)):
+        if len(view) not in (2, 3):
+            raise TypeError(
+                f"the view is a {type(view).__name__} of {len(view)}; (transform, calibration) or (label, transform, "
+                "calibration) is needed: pass one of them, or a Camera"
+            )
+        transform, calibration = view[-2:]
+    elif hasattr(view, "transform") and hasattr(view, "calibration"):
+        transform, calibration = view.transform, view.calibration
+    else:
+        raise TypeError(
+            f"the view is a {type(view).__name__}; a Camera, a (transform, calibration) pair or a (label, transform, "
+            "calibration) triple is needed: pass one of them"
+        )
+    if transform is None:
+        raise ValueError("the camera has no transform; an aligned one is needed: leave it out")
+    if calibration is None:
+        raise ValueError("the camera has no calibration; one is needed: give it one, or leave it out")
+    return transform, calibration
