@@ -81,7 +81,8 @@ def _undistorted_radius(distorted, lens):
                 break
             high *= 2.0
     r = min(distorted, high)
-    for _ in range(60):
+    step = high - low
+    for _ in range(120):
         r2 = r * r
         value = r * (1.0 + r2 * (lens[5] + r2 * (lens[6] + r2 * (lens[7] + r2 * lens[8])))) - distorted
         slope = 1.0 + r2 * (3.0 * lens[5] + r2 * (5.0 * lens[6] + r2 * (7.0 * lens[7] + r2 * 9.0 * lens[8])))
@@ -90,8 +91,10 @@ def _undistorted_radius(distorted, lens):
         else:
             low = r
         following = r - value / slope if slope > 0.0 else 0.5 * (low + high)
-        if not (following >= low and following <= high):
+        # Newton's steps may go round in a circle inside the bracket: where one is no shorter than half the last, halve it.
+        if not (following >= low and following <= high and abs(following - r) <= 0.5 * step):
             following = 0.5 * (low + high)
+        step = abs(following - r)
         if abs(following - r) <= 1e-14 * r:
             return following
         r = following
