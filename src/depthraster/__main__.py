@@ -1,5 +1,5 @@
 """``python -m depthraster``: the command line."""
 
-from depthraster.cli import main
+from depthraster.cli import program
 
-main(prog_name="python -m depthraster")
+program(prog_name="python -m depthraster")

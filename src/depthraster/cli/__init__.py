@@ -8,14 +8,17 @@ another option of ``render``; a new command is a module and a line below.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import click
 
+from depthraster.cli import process
 from depthraster.cli.compare import compare
 from depthraster.cli.demo import demo
 from depthraster.cli.info import info
 from depthraster.cli.render import render
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,3 +29,8 @@ def main() -> None:
 
 for command in (render, info, compare, demo):
     main.add_command(command)
+
+
+def program(prog_name: str | None = None) -> NoReturn:
+    """Run the command as the whole of a process: what the installed script does."""
+    process.run(main, prog_name)
