@@ -183,7 +183,7 @@ def test_files_that_are_no_float_image_are_refused(tmp_path):
     np.save(tmp_path / "names.npy", np.array(["a"]))
     refused("names.npy", "<U1")
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    refused("objects.npy", "NumPy file")
+    refused("objects.npy", "not read as NPY")
     for name in ("a.tif", "a.npy"):
         for content in (b"", b"II*\0", b"\x93NUMPY", b"nonsense" * 50):
             (tmp_path / name).write_bytes(content)
@@ -302,9 +302,10 @@ def test_exr_without_its_library_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(ImportError, match=r"depthraster\[exr\]"):
         save_image(tmp_path / "a.exr", picture())
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a.exr").write_bytes(b"v/1\x01")
     with pytest.raises(ImportError, match=r"depthraster\[exr\]"):
         load_image(tmp_path / "a.exr")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pfm", ".exr", ".png"])

@@ -7,6 +7,7 @@ one in the writer.
 
 from __future__ import annotations
 
+import difflib
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ __all__ = ["Camera", "Chunk", "Component", "Group", "Model", "Reference", "Regio
 Array = npt.NDArray[np.float64]
 
 _LISTED = 20  # names that a message lists
+_COMPARED = 10_000  # labels among which a similar one is looked for, in a tenth of a second
 
 
 def _freeze(value: Any, names: tuple[str, ...]) -> None:
@@ -359,9 +361,10 @@ class Chunk:
         if len(found) == 1:
             return found[0]
         if not found:
+            alike = difflib.get_close_matches(label, [c.label for c in self.cameras[:_COMPARED]], n=1)
             raise ValueError(
                 f"no camera of chunk {self.label!r} is labelled {label!r}; the label of one of its {len(self.cameras)} "
-                "cameras is needed: look it up in the project"
+                f"cameras is needed: {f'is {alike[0]!r} meant?' if alike else 'look it up in the project'}"
             )
         which = ", ".join(f"{camera.label!r} (id {camera.id})" for camera in found[:_LISTED])
         raise ValueError(

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 
+class _Format(click.Choice[str]):
+    """A format, or one of the suffixes of its files."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert({"tif": "tiff"}.get(value, value), param, ctx)
+
+
 @click.command()
 @click.argument("project", metavar="CHUNK", type=PATH)
 @click.argument("mesh", type=PATH, required=False)
@@ -87,7 +94,7 @@ __all__ = ["render"]
 @click.option(
     "--format",
     "form",
-    type=click.Choice(list(FORMATS)),
+    type=_Format(list(FORMATS)),
     default="tiff",
     show_default=True,
     help="An npz holds all layers of a camera; png16 holds whole numbers of steps.",
@@ -170,7 +177,7 @@ def render(
         raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
         with status("Reading the cameras"):
-            from depthraster.io.meshes import load_mesh
+            from depthraster.io.meshes import SUFFIXES, load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
 
@@ -178,6 +185,11 @@ def render(
                 layers=layers or ("depth",), format=form, unit=unit, scale=scale, background=background,
                 depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
             )  # fmt: skip
+            if project.suffix.lower() in SUFFIXES:
+                raise ValueError(
+                    f"{project} is named where the cameras are needed, and is a mesh by its suffix: name the project or "
+                    "cameras file first, then the mesh"
+                )
             chunk = load_chunk(project, chunk_name)
             if component is not None:
                 chunk = chunk.with_component(component)

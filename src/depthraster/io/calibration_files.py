@@ -25,7 +25,7 @@ from depthraster.io.colmap_cameras import (
     found_in_text,
     is_camera_line,
 )
-from depthraster.io.files import written_whole
+from depthraster.io.files import existing_file, written_whole
 from depthraster.io.foreign_lenses import Found
 from depthraster.io.metashape_calibration import AGAIN, calibration_bytes, found_in_calibration
 from depthraster.io.nerfstudio_transforms import found_in_transforms, is_transforms, transforms_text
@@ -192,7 +192,7 @@ def _chosen(found: dict[str | int, Found], camera: str | int | None, source: str
 
 def _found(path: Path, options: Options, notes: list[str]) -> dict[str | int, Found]:
     """Return the lenses in a file by their names, whatever format it is."""
-    source = str(path)
+    source = str(existing_file(path, "a calibration file"))
     with path.open("rb") as file:
         head = file.read(1 << 12)
         file.seek(0)

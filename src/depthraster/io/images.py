@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.errors import FormatError
-from depthraster.io.files import written_whole
+from depthraster.io.files import existing_file, written_whole
 from depthraster.io.image_formats import FORMATS
 from depthraster.scene import thread_count
 
@@ -119,7 +119,7 @@ def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     OSError
         The file cannot be read.
     """
-    path = Path(path)
+    path = existing_file(path, "an image file", tuple(FORMATS))
     form = FORMATS.get(path.suffix.lower(), FORMATS[".tif"])
     try:
         array = form.read(path)
@@ -139,10 +139,8 @@ def load_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 
 def _damaged(path: Path, error: Exception) -> FormatError:
     suffix = path.suffix.lower()
-    kind = {"": "TIFF", ".tif": "TIFF", ".tiff": "TIFF", ".npy": "NumPy file"}.get(suffix, suffix[1:].upper())
-    return FormatError(
-        f"{path}: not read as a {kind} ({error}); a whole image file is needed: write it again"
-    )
+    kind = "TIFF" if suffix in (".tif", ".tiff") or suffix not in FORMATS else suffix[1:].upper()
+    return FormatError(f"{path}: not read as {kind} ({error}); a whole image file is needed: write it again")
 
 
 def save_preview(

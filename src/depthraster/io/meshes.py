@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.errors import FormatError
+from depthraster.io.files import existing_file
 from depthraster.io.obj import read_obj
 from depthraster.io.off import read_off
 from depthraster.io.ply import read_ply
 from depthraster.io.polygons import triangulate
 from depthraster.io.stl import read_stl
 
-__all__ = ["Mesh", "load_mesh", "mesh_from_data"]
+__all__ = ["SUFFIXES", "Mesh", "load_mesh", "mesh_from_data"]
 
 # A scene that places a mesh again and again can become larger than any memory.
 _MAX_FACES = 200_000_000
@@ -71,9 +72,7 @@ def load_mesh(path: str | os.PathLike[str]) -> Mesh:
     OSError
         The file cannot be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(2, "there is no such file; a mesh file is needed: check the path", str(path))
+    path = existing_file(path, "a mesh file", SUFFIXES)
     empty = path.stat().st_size == 0
     return mesh_from_data(
         np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, "r")), path
@@ -237,3 +236,5 @@ _READERS: dict[str, Callable[[npt.NDArray[np.uint8], Path], _Polygons]] = {
     ".glb": _read_gltf,
     ".gltf": _read_gltf,
 }
+
+SUFFIXES = tuple(_READERS)

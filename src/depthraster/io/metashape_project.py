@@ -20,6 +20,7 @@ import numpy.typing as npt
 from depthraster.chunk import Chunk, Model
 from depthraster.errors import FormatError
 from depthraster.io.archives import Archive, leads_out
+from depthraster.io.files import existing_file
 from depthraster.io.meshes import Mesh, mesh_from_data
 from depthraster.io.metashape_tree import ChunkDocument, Document, read_document
 from depthraster.io.metashape_xml import chunk_from_document
@@ -260,6 +261,7 @@ class _Place:
 
 def _places(path: Path) -> list[_Place]:
     """Return the chunks of a file, whatever it is."""
+    existing_file(path, "a Metashape project or cameras file", (".psx", ".psz", ".xml"))
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK" or path.suffix.lower() == ".psz"
         file.seek(0)

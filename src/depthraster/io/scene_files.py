@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.errors import FormatError
-from depthraster.io.files import written_whole
+from depthraster.io.files import existing_file, written_whole
 
 __all__ = ["VERSION", "read_scene_file", "write_scene_file"]
 
@@ -100,7 +100,7 @@ def read_scene_file(
     OSError
         It cannot be read.
     """
-    path = Path(path)
+    path = existing_file(path, "a file written by Scene.save")
     begin = len(_MAGIC) + _START.size
     with path.open("rb") as file:
         start = file.read(begin)

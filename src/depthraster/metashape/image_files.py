@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.errors import FormatError
-from depthraster.io.files import written_whole
+from depthraster.io.files import existing_file, written_whole
 from depthraster.io.image_formats import FORMATS, honest, write_tiff
 from depthraster.metashape import constants
 from depthraster.metashape.base import Facade
@@ -189,12 +189,8 @@ _WRITERS: dict[str, tuple[tuple[str, ...], tuple[int, ...], _Writer]] = {
 
 def read_pixels(path: str | os.PathLike[str], layer: int) -> tuple[Pixels, str]:
     """Return the pixels of an image file, (H, W, C), and the letters of its channels; see `Image.open`."""
-    path = Path(path)
+    path = existing_file(path, "an image file")
     suffix = path.suffix.lower()
-    if not path.exists():
-        raise FileNotFoundError(
-            2, "there is no such file; an image file is needed: check the path", str(path)
-        )
     if layer and suffix not in (".tif", ".tiff"):
         raise ValueError(f"{path}: layer {layer} was asked for; only TIFF has several: leave it out")
     try:
