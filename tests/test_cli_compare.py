@@ -66,6 +66,22 @@ def test_what_differs_fails_and_is_explained(folder, tmp_path):
     assert "ours was made with p1 and p2 exchanged" in named.output
 
 
+def test_images_of_another_size_than_the_photo_have_its_lens_scaled(folder, tmp_path):
+    mesh = dr.load_mesh(folder / "mesh.obj")
+    half = LENS.scaled(0.5)
+    (tmp_path / "wrong").mkdir()
+    ours, theirs = tmp_path / "IMG_1.tif", tmp_path / "wrong" / "IMG_1.tif"
+    save_image(ours, dr.render_depth(mesh, np.eye(4), half))
+    save_image(theirs, dr.render_depth(mesh, np.eye(4), dataclasses.replace(half, p1=half.p2, p2=half.p1)))
+    context = "--cameras", folder / "cameras.xml"
+    refused = run(ours, theirs, *context)
+    assert refused.exit_code == 2
+    assert "--image-scale" in refused.output
+    found = run(ours, theirs, *context, "--image-scale", 0.5)
+    assert found.exit_code == 1
+    assert "theirs was made with p1 and p2 exchanged" in found.output
+
+
 def test_json_is_json(folder):
     result = run(folder / "IMG_1.tif", folder / "wrong.tif", "--json", "--cameras", folder / "cameras.xml")
     assert result.exit_code == 1

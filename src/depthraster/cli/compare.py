@@ -55,6 +55,12 @@ def _scale(context: click.Context, parameter: click.Parameter, value: str) -> fl
 )
 @chunk_option
 @click.option(
+    "--image-scale",
+    type=float,
+    metavar="F",
+    help="Size of the images relative to that camera's photos, as for `render --scale`.  [default: 1]",
+)
+@click.option(
     "--mesh", type=PATH, help="The mesh, in the chunk's coordinates: mistakes of culling are named, too."
 )
 @click.option(
@@ -102,6 +108,7 @@ def compare(
     project: Path | None,
     camera: str | None,
     chunk_name: str | None,
+    image_scale: float | None,
     mesh: Path | None,
     depth: str | None,
     no_cull: bool,
@@ -135,9 +142,9 @@ def compare(
         sys.exit(0 if same else 1)
     if ours is None or theirs is None:
         raise click.UsageError("Two images are needed, or a folder with cases: name OURS and THEIRS.")
-    if project is None and (mesh is not None or camera is not None or chunk_name is not None):
+    if project is None and {mesh, camera, chunk_name, image_scale} != {None}:
         raise click.UsageError(
-            "--mesh, --camera and --chunk go with --cameras: name a project or cameras file."
+            "--mesh, --camera, --chunk and --image-scale go with --cameras: name a project or cameras file."
         )
     with told(debug, _BAD_INPUT):
         from depthraster.comparison import compare as compare_images
@@ -152,7 +159,8 @@ def compare(
                 raise ValueError(
                     f"{project}: camera {view.label!r} {lacking}; both are needed to name mistakes: leave out --cameras"
                 )
-            context = {"calibration": view.calibration, "transform": view.transform}
+            lens = view.calibration if image_scale is None else view.calibration.scaled(image_scale)
+            context = {"calibration": lens, "transform": view.transform}
             if mesh is not None:
                 context["scene"] = mesh
         found = compare_images(

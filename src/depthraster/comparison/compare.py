@@ -208,7 +208,8 @@ def _check_sizes(ours: Plane, theirs: Plane, calibration: Calibration | None) ->
     if calibration is not None and (calibration.height, calibration.width) != mine:
         raise ValueError(
             f"the images have {mine[1]} x {mine[0]} pixels and the calibration {calibration.width} x "
-            f"{calibration.height}; one size is needed: pass the calibration that they were made with"
+            f"{calibration.height}; one size is needed: pass the calibration that they were made with "
+            "(Calibration.scaled, or the command's --image-scale, makes one for another size than the photo's)"
         )
 
 
