@@ -8,11 +8,13 @@ from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
 from depthraster.layers import Layers
+from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
+from depthraster.seen_faces import FacesSeen, faces_seen
 from depthraster.transforms import look_at, nadir
 from depthraster.views import RenderedView, render_views
-from depthraster.visibility import Picks, pick_point
+from depthraster.visibility import Sight, Visibility, VisibilityTable, visibility_table, visible
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -28,13 +30,18 @@ __all__ = [
     "Camera",
     "Chunk",
     "Comparison",
+    "FacesSeen",
     "FormatError",
     "Layers",
     "Picks",
     "RenderedView",
     "Scene",
+    "Sight",
     "Tolerances",
+    "Visibility",
+    "VisibilityTable",
     "compare",
+    "faces_seen",
     "load_calibrations",
     "load_chunk",
     "load_mesh",
@@ -45,6 +52,8 @@ __all__ = [
     "render_depth",
     "render_views",
     "save_chunk",
+    "visibility_table",
+    "visible",
 ]
 
 # What reads files is imported when first used: it takes libraries that rendering does not need.

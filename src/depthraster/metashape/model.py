@@ -21,9 +21,9 @@ from depthraster.metashape.algebra import Matrix, Vector, as_vector
 from depthraster.metashape.base import Facade
 from depthraster.metashape.calibration import Calibration
 from depthraster.metashape.image import Image
+from depthraster.picking import pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
-from depthraster.visibility import pick_point
 
 if TYPE_CHECKING:
     from depthraster.metashape.chunk import Chunk

@@ -1,0 +1,47 @@
+"""How far apart the rays of neighbouring pixels are, bounded from both sides over cells of an image.
+
+What is decided by it is ``edges.py``'s and ``visibility.py``'s. The commonest change is the size of a cell.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from depthraster.calibration import Calibration
+
+__all__ = ["CELL", "ray_steps"]
+
+CELL = 64  # pixels that share a bound
+_ROOM = 0.9, 1.1  # between the corners of a cell a lens changes little, and by no more than this
+
+Array = npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=8)
+def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
+    """Return the least and the greatest distance of neighbouring pixels' rays per cell of an image, (rows, cols) each.
+
+    The chord of the angle between them, 0 and inf where the lens does not image all of the cell; of parallel rays the
+    distance. Those of the last calibrations are remembered.
+    """
+    rows, cols = -(-calibration.height // CELL), -(-calibration.width // CELL)
+    if calibration.type == "orthographic":
+        return np.full((rows, cols), _ROOM[0] / calibration.f), np.full(
+            (rows, cols), _ROOM[1] / calibration.f
+        )
+    # Not beyond the image: a panorama may end there.
+    u = np.minimum(np.arange(cols + 1) * CELL, calibration.width - 1).astype(np.float64)
+    v = np.minimum(np.arange(rows + 1) * CELL, calibration.height - 1).astype(np.float64)
+    nodes = np.stack(np.meshgrid(u, v), axis=-1)
+    rays = calibration.unproject(np.stack([nodes, nodes + [1.0, 0.0], nodes + [0.0, 1.0]]))
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    steps = np.linalg.norm(rays[1:] - rays[0], axis=-1)
+    low, high = np.nan_to_num(steps.min(axis=0), nan=0.0), np.nan_to_num(steps.max(axis=0), nan=np.inf)
+    corners = [(slice(i, rows + i), slice(j, cols + j)) for i in (0, 1) for j in (0, 1)]
+    least = np.asarray(_ROOM[0] * np.minimum.reduce([low[at] for at in corners]))
+    most = np.asarray(_ROOM[1] * np.maximum.reduce([high[at] for at in corners]))
+    least.flags.writeable = most.flags.writeable = False
+    return least, most

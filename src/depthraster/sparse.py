@@ -1,0 +1,35 @@
+"""Sparse tables as scipy has them; scipy is imported when one is asked for.
+
+The commonest change is another kind of scipy's arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
+
+__all__ = ["as_scipy"]
+
+
+def as_scipy(
+    values: npt.NDArray[Any], rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]
+) -> coo_array:
+    """Return a table of ``values`` (n,) at ``rows`` and ``columns`` (n,) as a ``scipy.sparse.coo_array``.
+
+    Raises
+    ------
+    ImportError
+        scipy is not installed.
+    """
+    try:
+        from scipy.sparse import coo_array
+    except ImportError:
+        raise ImportError(
+            "the table is asked for as scipy's, and scipy is not installed; it is needed for that: pip install scipy, or "
+            "use the table's own arrays"
+        ) from None
+    return coo_array((values, (rows, columns)), shape=shape)

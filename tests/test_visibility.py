@@ -1,0 +1,325 @@
+"""`visible` and `visibility_table`: against a slow twin, against spheres, and image against rays."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import cameras
+import depthraster as dr
+import depthraster.visibility
+import meshes
+from depthraster import Sight
+from reference_lens import Lens
+
+STEEPEST = 4.0  # as docs/conventions.md has it
+
+
+def by_rays_alone(monkeypatch):
+    """Have every point in the image decided by its ray."""
+
+    def doubtful(self, transform, calibration):  # nothing is less or more than that
+        return np.full((calibration.height, calibration.width), np.nan, np.float32)
+
+    monkeypatch.setattr(depthraster.visibility._Looking, "_ranges", doubtful)
+
+
+def twin(mesh, points, transform, calibration, tolerance):
+    """Status, pixel and depth of every point by its ray against every face; and where rounding decides."""
+    lens = Lens(calibration)
+    camera = np.linalg.solve(transform[:3, :3], (points - transform[:3, 3]).T).T
+    corners = np.linalg.solve(transform[:3, :3], (mesh[0] - transform[:3, 3]).T).T[mesh[1]]
+    pixel = lens.project(camera)
+    length = camera[:, 2] if lens.parallel else np.linalg.norm(camera, axis=1)
+    size = [calibration.width, calibration.height]
+    imaged = np.isfinite(pixel).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        inside = imaged & (pixel >= 0).all(axis=1) & (pixel < size).all(axis=1)
+    status = np.where(inside, Sight.VISIBLE, np.where(imaged, Sight.OUTSIDE, Sight.BEHIND))
+    unsure = (np.abs(pixel) < 1e-6).any(axis=1) | (np.abs(pixel - size) < 1e-6).any(axis=1)
+    a, b, c = corners.transpose(1, 0, 2)
+    normal = np.cross(b - a, c - a)
+    for i in np.flatnonzero(inside):
+        origin = camera[i] * [1, 1, 0] if lens.parallel else np.zeros(3)
+        d = camera[i] - origin
+        with np.errstate(all="ignore"):
+            t = ((a - origin) * normal).sum(axis=1) / (normal @ d)
+            p = origin + t[:, None] * d
+            sides = np.stack(
+                [(np.cross(y - x, p - x) * normal).sum(axis=1) for x, y in ((a, b), (b, c), (c, a))]
+            )
+            sides = sides.min(axis=0) / (normal**2).sum(axis=1)
+        hit = (sides >= 0) & (t >= 0) & (t < 1)
+        unsure[i] |= bool(((np.abs(sides) < 1e-6) & (t > 0) & (t < 1)).any())
+        if not hit.any():
+            continue
+        first = np.argmin(np.where(hit, t, np.inf))
+        cosine = abs(normal[first] @ d) / np.linalg.norm(normal[first]) / np.linalg.norm(d)
+        slope = np.clip(np.sqrt(1 - cosine**2) / cosine, 1.0, STEEPEST)
+        step = pixel_step(lens, pixel[i]) * (1.0 if lens.parallel else t[first] * length[i])
+        allowed = tolerance * step * slope
+        short = length[i] * (1 - t[first])
+        unsure[i] |= abs(short - allowed) < 1e-6 * length[i]
+        if short > allowed:
+            status[i] = Sight.OCCLUDED
+    depth = length if calibration.type == "spherical" else camera[:, 2]
+    return status, pixel, depth, unsure
+
+
+def pixel_step(lens, pixel):
+    """How far apart the rays of a pixel's neighbours are: to the right or below, or else to the other side."""
+
+    def look(shift):
+        found = lens.look(lens.undistort(np.array([pixel + shift])))[0]
+        return found if lens.parallel else found / np.linalg.norm(found)
+
+    steps = []
+    for shift in (np.array([1.0, 0.0]), np.array([0.0, 1.0])):
+        there = look(shift)
+        if not np.isfinite(there).all():
+            there = look(-shift)
+        if np.isfinite(there).all():
+            steps.append(np.linalg.norm(there - look(np.zeros(2))))
+    return max(steps)
+
+
+def crowd(rng, n_balls=40):
+    """Balls all around in a hilly room."""
+    ball, faces = meshes.icosphere(2, 1.0)
+    directions = rng.normal(size=(n_balls, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    mesh = meshes.joined(
+        *((ball * rng.uniform(0.5, 1.5) + rng.uniform(5, 9) * direction, faces) for direction in directions),
+        *(
+            meshes.moved(meshes.terrain(rng, 8, 8, 50.0, 18.0, 6.0), dr.look_at((0, 0, 0), direction, (1, 2, 3)))
+            for direction in (*np.eye(3), *-np.eye(3))
+        ),
+    )  # fmt: skip
+    return meshes.on_lattice(mesh)
+
+
+def points_of(rng, mesh, n):
+    """Points on a mesh, before it, behind it, and near it."""
+    corners = mesh[0][rng.choice(mesh[1], n)]
+    on = np.einsum("nk,nkj->nj", rng.dirichlet([1, 1, 1], n), corners)
+    off = on * rng.uniform(0.5, 1.5, (n, 1))
+    near = on * (1 + rng.normal(size=(n, 1)) * 0.01)
+    return np.where(rng.random((n, 1)) < 0.5, on, np.where(rng.random((n, 1)) < 0.5, off, near))
+
+
+@pytest.mark.parametrize("tolerance", [0.3, 2.0])
+@pytest.mark.parametrize("lens", sorted(cameras.EVERY_LENS))
+def test_rays_decide_as_the_twin_does(lens, tolerance, monkeypatch):
+    by_rays_alone(monkeypatch)
+    rng = np.random.default_rng(1)
+    transform = meshes.random_transform(rng, scale=0.5)
+    mesh = crowd(rng)
+    points = points_of(rng, mesh, 400)
+    mesh = meshes.moved(mesh, transform)
+    points = points @ transform[:3, :3].T + transform[:3, 3]
+    calibration = cameras.calibration(lens, 97, 61)
+    seen = dr.visible(mesh, points, transform, calibration, tolerance)
+    status, pixel, depth, unsure = twin(mesh, points, transform, calibration, tolerance)
+    assert unsure.mean() < 0.05
+    np.testing.assert_array_equal(seen.status[~unsure], status[~unsure])
+    np.testing.assert_allclose(seen.pixel, pixel, atol=1e-6)
+    np.testing.assert_allclose(seen.depth, depth, rtol=1e-9, atol=1e-9)
+    assert seen.status.dtype == np.uint8
+    if lens in ("wide", "fisheye 220 distorted", "spherical"):
+        assert (np.bincount(status, minlength=4)[[Sight.OCCLUDED, Sight.VISIBLE]] > 20).all()
+
+
+@pytest.mark.parametrize("scale", [None, 1.0, 0.4])
+@pytest.mark.parametrize(
+    "lens", ["survey", "folding", "fisheye 220 distorted", "spherical", "cylindrical", "orthographic"]
+)
+def test_the_image_decides_as_rays_do_away_from_edges(lens, scale, monkeypatch):
+    rng = np.random.default_rng(2)
+    mesh = crowd(rng, 60)
+    points = points_of(rng, mesh, 40_000)
+    calibration = cameras.calibration(lens, 600, 400)
+    scene = dr.Scene(*mesh)
+    seen = dr.visible(scene, points, np.eye(4), calibration, scale=scale)
+    edge = dr.render(scene, np.eye(4), calibration, "edge", cull_faces=False).edge
+    by_rays_alone(monkeypatch)
+    exact = dr.visible(scene, points, np.eye(4), calibration)
+    np.testing.assert_array_equal(seen.status >= Sight.OCCLUDED, exact.status >= Sight.OCCLUDED)
+    differ = np.flatnonzero(seen.status != exact.status)
+    assert len(differ) < 0.01 * np.count_nonzero(exact.status >= Sight.OCCLUDED)
+    assert np.count_nonzero(exact.status == Sight.OCCLUDED) > 100 < np.count_nonzero(exact.visible)
+    col, row = seen.pixel[differ].astype(int).T
+    reach = 2 + int(np.ceil(1 / (scale or 0.5)))
+    for r, c in zip(row, col, strict=True):
+        around = edge[max(r - reach, 0) : r + reach + 1, max(c - reach, 0) : c + reach + 1]
+        assert around.any(), "far from any edge"
+
+
+def test_a_ball_hides_its_own_back_and_what_is_behind():
+    vertices, faces = meshes.icosphere(5, 2.0)
+    transform = dr.look_at((10.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    calibration = dr.Calibration(400, 300, 500.0)
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(5000, 3))
+    points *= 2.0 / np.linalg.norm(points, axis=1, keepdims=True)
+    seen = dr.visible((vertices, faces), points, transform, calibration)
+    horizon = points[:, 0] - 2.0 * 2.0 / 10.0  # visible where positive
+    clear = (horizon > 0.05) | (horizon < -0.6)  # just behind it, the surface is within the tolerance
+    np.testing.assert_array_equal(seen.visible[clear], (horizon > 0)[clear])
+    assert (seen.status >= Sight.OCCLUDED).all()
+    far = np.array([[-5.0, 0.0, 0.0], [-5.0, 3.5, 0.0], [5.0, 0.0, 0.0], [12.0, 0.0, 0.0], [0.0, 20.0, 0.0]])
+    status = dr.visible((vertices, faces), far, transform, calibration).status
+    assert status.tolist() == [Sight.OCCLUDED, Sight.VISIBLE, Sight.VISIBLE, Sight.BEHIND, Sight.OUTSIDE]
+
+
+def test_both_sides_of_a_sheet_hide():
+    vertices, faces = meshes.grid(3, 3, (-5, -5), (5, 5))
+    points = [[0.3, 0.2, 4.0], [0.3, 0.2, 6.0]]
+    for winding in (faces, faces[:, ::-1]):
+        seen = dr.visible((vertices + [0, 0, 5], winding), points, np.eye(4), dr.Calibration(60, 40, 50.0))
+        assert seen.status.tolist() == [Sight.VISIBLE, Sight.OCCLUDED]
+
+
+def test_tolerance_is_in_pixels_of_slope():
+    """Behind a wall seen squarely, f pixels and 10 units away, a pixel is 10 / f: so far behind is still visible."""
+    vertices, faces = meshes.grid(3, 3, (-50, -50), (50, 50))
+    calibration = dr.Calibration(600, 400, 500.0)
+    behind = np.array([0.9, 1.1]) * 10 / 500
+    for tolerance in (0.5, 2.0, 7.0):
+        points = np.stack([np.full(2, 0.4), np.full(2, 0.3), 10 + tolerance * behind], axis=1)
+        seen = dr.visible((vertices + [0, 0, 10], faces), points, np.eye(4), calibration, tolerance)
+        assert seen.visible.tolist() == [True, False]
+    # Seen at 60 degrees from its normal the range changes by its tangent more.
+    tangent = np.tan(np.radians(60))
+    turn = dr.look_at((0, 0, 0), (0, np.sin(np.radians(60)), np.cos(np.radians(60))))[:3, :3]
+    points = np.stack([np.zeros(2), np.zeros(2), 10 + 2.0 * tangent * behind], axis=1)
+    seen = dr.visible((vertices @ turn.T + [0, 0, 10], faces), points, np.eye(4), calibration)
+    assert seen.visible.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("place", [(4.5e5, 5.2e6, 312.0), (4.1e6, 6.2e5, 4.8e6)])
+def test_the_place_on_earth_does_not_matter(place):
+    rng = np.random.default_rng(4)
+    mesh = crowd(rng)
+    points = points_of(rng, mesh, 5000)
+    calibration = cameras.calibration("survey", 300, 200)
+    here = dr.visible(mesh, points, np.eye(4), calibration)
+    moved = np.eye(4)
+    moved[:3, 3] = place
+    there = dr.visible((mesh[0] + place, mesh[1]), points + place, moved, calibration)
+    assert (here.status != there.status).mean() < 1e-3
+    np.testing.assert_allclose(there.pixel[here.visible], here.pixel[here.visible], atol=1e-4)
+
+
+def test_threads_and_shapes_do_not_matter():
+    rng = np.random.default_rng(5)
+    mesh = crowd(rng)
+    scene = dr.Scene(*mesh)
+    points = points_of(rng, mesh, 100_000)
+    calibration = cameras.calibration("survey", 300, 200)
+    one, many = (dr.visible(scene, points, np.eye(4), calibration, threads=n) for n in (1, 3))
+    for a, b in zip(one, many, strict=True):
+        assert a.tobytes() == b.tobytes()
+    folded = dr.visible(scene, points[:600].reshape(20, 30, 3), np.eye(4), calibration)
+    assert folded.status.shape == folded.visible.shape == (20, 30) and folded.pixel.shape == (20, 30, 2)
+    np.testing.assert_array_equal(folded.depth.ravel(), one.depth[:600])
+    single = dr.visible(scene, points[7], np.eye(4), calibration)
+    assert single.status.shape == () and single.status == one.status[7]
+    assert dr.visible(scene, np.empty((0, 3)), np.eye(4), calibration).status.shape == (0,)
+
+
+@pytest.fixture(scope="module")
+def survey():
+    rng = np.random.default_rng(6)
+    ball, two = meshes.icosphere(2, 2.5)
+    balls = [(ball + [x, y, 1.0], two) for x, y in rng.uniform(-20, 20, (9, 2))]
+    vertices, faces = meshes.joined(meshes.terrain(rng, 40, 40, 60.0, 0.0, 3.0), *balls)
+    mesh = vertices * [1, -1, -1], faces
+    views = [
+        dr.Camera(
+            id=k,
+            label=f"IMG_{k}",
+            transform=dr.nadir((12.0 * k - 24, 3.0 * k, 25.0)),
+            calibration=cameras.calibration("survey", 150 + 10 * k, 100),
+        )
+        for k in range(5)
+    ]
+    return dr.Scene(*mesh), points_of(rng, mesh, 3000), views
+
+
+def test_a_table_holds_what_each_camera_sees(survey):
+    scene, points, views = survey
+    done = []
+    table = dr.visibility_table(scene, points, views, progress=lambda *counts: done.append(counts))
+    assert done == [(k, 5) for k in range(1, 6)]
+    assert (table.n_points, table.n_views) == (3000, 5)
+    assert table.labels == tuple(f"IMG_{k}" for k in range(5))
+    assert table.point.dtype == np.int64 and table.view.dtype == np.int32
+    for k, camera in enumerate(views):
+        seen = dr.visible(scene, points, camera.transform, camera.calibration)
+        part = table.of_view(k)
+        np.testing.assert_array_equal(table.point[part], np.flatnonzero(seen.visible))
+        np.testing.assert_array_equal(table.pixel[part], seen.pixel[seen.visible])
+        np.testing.assert_array_equal(table.depth[part], seen.depth[seen.visible])
+        assert (table.view[part] == k).all()
+        assert table.points_per_view[k] == seen.visible.sum() > 100
+    assert table.views_per_point.sum() == len(table.point)
+    assert table.views_per_point.max() > 1 and table.views_per_point.min() == 0
+
+
+def test_a_table_becomes_scipys(survey):
+    pytest.importorskip("scipy")
+    scene, points, views = survey
+    table = dr.visibility_table(scene, points, iter((v.transform, v.calibration) for v in views))
+    assert table.labels == ("0", "1", "2", "3", "4")
+    matrix = table.to_scipy().tocsr()
+    assert matrix.shape == (3000, 5) and matrix.dtype == bool
+    np.testing.assert_array_equal(np.asarray(matrix.sum(axis=1)).ravel(), table.views_per_point)
+    some = int(np.argmax(table.views_per_point))
+    np.testing.assert_array_equal(matrix[[some]].nonzero()[1], table.view[table.point == some])
+
+
+def test_without_scipy_the_table_says_so(survey, monkeypatch):
+    if importlib.util.find_spec("scipy") is None:
+        pytest.skip("scipy is not installed: there is nothing to take away")
+    scene, points, views = survey
+    monkeypatch.setitem(__import__("sys").modules, "scipy.sparse", None)
+    with pytest.raises(ImportError, match="pip install scipy"):
+        dr.visibility_table(scene, points, views[:1]).to_scipy()
+
+
+def test_no_cameras_and_no_points_make_empty_tables(survey):
+    scene, points, views = survey
+    empty = dr.visibility_table(scene, points, [])
+    assert len(empty.point) == 0 and empty.n_views == 0 and not empty.views_per_point.any()
+    assert dr.visibility_table(scene, np.empty((0, 3)), views).n_points == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"points": [[0, 0, np.nan], [1, 2, 3]]}, ValueError, "1 of 2 points are not finite, the first at 0"),
+        ({"points": [[0, 0]]}, ValueError, r"points have the shape \(1, 2\)"),
+        ({"points": "here"}, TypeError, "points make no array of numbers"),
+        ({"tolerance": 0.0}, ValueError, "tolerance is 0"),
+        ({"tolerance": None}, TypeError, "tolerance is None"),
+        ({"scale": 2.0}, ValueError, "scale is 2.0"),
+        ({"scale": "half"}, ValueError, "scale is 'half'"),
+        ({"transform": np.zeros((4, 4))}, ValueError, "singular|last row"),
+        ({"calibration": None}, TypeError, "the calibration is a NoneType"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, error, message):
+    arguments = {"points": [[0.0, 0, 1]], "transform": np.eye(4), "calibration": dr.Calibration(60, 40, 50.0)}
+    with pytest.raises(error, match=message):
+        dr.visible(meshes.icosphere(0), **(arguments | change))
+
+
+def test_a_table_names_the_camera_that_does_not_fit(survey):
+    scene, points, views = survey
+    lost = dr.Camera(id=9, label="lost", calibration=views[0].calibration)
+    with pytest.raises(ValueError, match="view 'lost': the camera has no transform"):
+        dr.visibility_table(scene, points, [views[0], lost])
+    with pytest.raises(ValueError, match=r"\(N, 3\) is needed for a table"):
+        dr.visibility_table(scene, points.reshape(30, 100, 3), views)
