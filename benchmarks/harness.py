@@ -52,7 +52,8 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 def describe_machine() -> dict[str, Any]:
     """Return what a reader needs to compare numbers: processor, cores, memory, versions, date."""
     versions = {}
-    for package in ("depthraster", "numpy", "numba", "llvmlite", "open3d"):
+    peers = ("open3d", "trimesh", "embreex", "moderngl", "pyvista", "vtk")
+    for package in ("depthraster", "numpy", "numba", "llvmlite", *peers):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -130,8 +131,10 @@ def seconds(value: float) -> str:
     return f"{value * 1e6:.3g} µs"
 
 
-def write_json(path: str | os.PathLike[str] | None, name: str, machine: dict[str, Any], results: Any) -> None:
-    """Write a benchmark's results with the machine's description; no path, no file."""
+def write_json(
+    path: str | os.PathLike[str] | None, name: str, machine: dict[str, Any], results: Any, say: bool = True
+) -> None:
+    """Write a benchmark's results with the machine's description, and say so; no path, no file."""
     if path is None:
         return
     path = Path(path)
@@ -140,4 +143,5 @@ def write_json(path: str | os.PathLike[str] | None, name: str, machine: dict[str
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=2) + "\n")
     os.replace(partial, path)
-    print(f"\nwritten: {path}")
+    if say:
+        print(f"\nwritten: {path}")

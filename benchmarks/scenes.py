@@ -160,6 +160,50 @@ def survey_view(n_faces: int, scale: float = 1.0, shuffle: bool = False, seed: i
     return View(vertices, faces, nadir_transform(-middle[0], middle[1], height), calibration)
 
 
+class Flight(NamedTuple):
+    """A mesh and many views of it, through one lens."""
+
+    vertices: Array  # (V, 3) metres
+    faces: npt.NDArray[np.int32]  # (F, 3)
+    transforms: Array  # (n, 4, 4) chunk_from_camera
+    calibration: dr.Calibration
+
+
+def survey_flight(
+    n_faces: int, n_views: int = 100, scale: float = 1.0, share: float = 0.03, seed: int = 1
+) -> Flight:
+    """Return photos taken in strips over a terrain of which each sees about ``share``.
+
+    They look straight down from 100 m above the middle of the relief, but for up to 3 degrees each way, as photos of a
+    drone do, and are turned about by half a circle from strip to strip.
+    """
+    height, relief = 100.0, 4.0
+    calibration = survey_calibration(scale)
+    corners = _border_rays(calibration) * height
+    footprint = corners.max(axis=0) - corners.min(axis=0)
+    size = footprint / np.sqrt(share)
+    vertices, faces = terrain(n_faces, (size[0], size[1]), relief, seed=seed)
+    rng = np.random.default_rng(seed)
+    strips = max(1, round(np.sqrt(n_views * footprint[0] / footprint[1] * size[1] / size[0])))
+    transforms = np.empty((n_views, 4, 4))
+    for i in range(n_views):
+        strip, along = divmod(i, -(-n_views // strips))
+        place = np.array([along / max(-(-n_views // strips) - 1, 1), strip / max(strips - 1, 1)]) - 0.5
+        # As far out as the footprint, tilted and turned, stays on the terrain.
+        x, y = place * (size - 1.1 * footprint.max() - 0.12 * height)
+        turn = np.diag([1.0, 1.0, 1.0]) if strip % 2 == 0 else np.diag([-1.0, -1.0, 1.0])
+        about_x, about_y = np.radians(rng.uniform(-3.0, 3.0, 2))
+        tilt_x = np.array(
+            [[1, 0, 0], [0, np.cos(about_x), -np.sin(about_x)], [0, np.sin(about_x), np.cos(about_x)]]
+        )
+        tilt_y = np.array(
+            [[np.cos(about_y), 0, np.sin(about_y)], [0, 1, 0], [-np.sin(about_y), 0, np.cos(about_y)]]
+        )
+        transforms[i] = nadir_transform(x, y, height)
+        transforms[i, :3, :3] = transforms[i, :3, :3] @ turn @ tilt_x @ tilt_y
+    return Flight(vertices, faces, transforms, calibration)
+
+
 def _border_rays(calibration: dr.Calibration) -> Array:
     """Return X/Z and Y/Z along the outer edge of the image, (N, 2)."""
     u = np.linspace(0.0, calibration.width, 257)

@@ -18,8 +18,8 @@ import numpy as np
 
 import depthraster as dr
 import harness
-import peer
 import scenes
+from peers import open3d_rays as peer
 
 
 def parse() -> argparse.Namespace:
@@ -78,7 +78,7 @@ def measure(n_faces: int, arguments: argparse.Namespace) -> dict[str, Any]:
         "arrays to image": lambda: dr.render_depth(mesh, *where, **threads),
     }
     if not arguments.no_open3d:
-        other = peer.Peer(view)
+        other = peer.View3D(view)
         built = other.build()
         difference = peer.compare(view, layers, other.cast(built))
         results["difference"] = difference._asdict()

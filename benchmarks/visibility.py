@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 import depthraster as dr
 import harness
-import peer
 import scenes
+from peers import open3d_rays as peer
 
 Array = npt.NDArray[np.float64]
 

@@ -1,8 +1,8 @@
-"""The peer: Open3D's RaycastingScene (Embree, float32 rays), and what its images have to do with ours.
+"""Open3D's RaycastingScene (Embree, float32 rays), and what its images have to do with ours, face by face.
 
-It is asked in the way that suits it best: rays made beforehand, vertices and faces converted to its types
-beforehand, its own threads. Timing is ``harness.py``'s. The commonest change is another measure of
-difference, in `compare`.
+It is asked in the way that suits it best: rays made beforehand, its own threads. `Casting` is the `Peer`; `View3D` and
+`compare` are for benchmarks that need the faces met, too. Timing is ``harness.py``'s. The commonest change is another
+measure of difference, in `compare`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import depthraster as dr
+from peers import Mesh
 from scenes import View
 
 NO_FACE = np.uint32(0xFFFFFFFF)  # Open3D's primitive id where a ray hit nothing
@@ -27,8 +28,49 @@ def is_installed() -> bool:
     return True
 
 
-class Peer:
-    """A view as Open3D wants it; `build` makes its tree, `cast` its image."""
+class Casting:
+    """`Peer` that is Open3D."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        import open3d as o3d
+
+        self._o3d, self._mesh = o3d, mesh
+        self._aimed: Any = None
+
+    def build(self) -> None:
+        """Build the tree: Open3D does at the first ray."""
+        o3d = self._o3d
+        self._scene = o3d.t.geometry.RaycastingScene()
+        self._scene.add_triangles(
+            o3d.core.Tensor((self._mesh.vertices - self._mesh.origin).astype(np.float32)),
+            o3d.core.Tensor(self._mesh.faces.astype(np.uint32)),
+        )
+        self._scene.cast_rays(o3d.core.Tensor(np.ones((1, 6), np.float32)))
+
+    def aim(self, transform: npt.NDArray[np.float64], calibration: dr.Calibration) -> None:
+        """Make the rays, unless those made last are of this view."""
+        key = transform.tobytes(), calibration
+        if key != self._aimed:
+            rays = pixel_rays(transform, calibration)
+            rays[..., :3] = transform[:3, 3] - self._mesh.origin
+            self._rays, self._aimed = self._o3d.core.Tensor(rays), key
+
+    def render(self) -> npt.NDArray[np.float32]:
+        """Return ``t_hit``, which is Z: the rays' Z in the camera's frame is 1."""
+        depth: npt.NDArray[np.float32] = self._scene.cast_rays(self._rays)["t_hit"].numpy()
+        return depth
+
+    def covered(self, depth: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which rays met a face."""
+        return np.isfinite(depth)
+
+    def about(self) -> str:
+        """Return the version."""
+        return f"Open3D {self._o3d.__version__}"
+
+
+class View3D:
+    """A view as Open3D wants it; `build` makes its tree, `cast` its image with the faces."""
 
     def __init__(self, view: View) -> None:
         import open3d as o3d
@@ -38,7 +80,7 @@ class Peer:
         centre = view.transform[:3, 3]
         self._vertices = o3d.core.Tensor((view.vertices - centre).astype(np.float32))
         self._faces = o3d.core.Tensor(view.faces.astype(np.uint32))
-        self._rays = o3d.core.Tensor(pixel_rays(view))
+        self._rays = o3d.core.Tensor(pixel_rays(view.transform, view.calibration))
 
     def build(self) -> Any:
         """Return a scene with its tree built: Open3D builds it at the first ray."""
@@ -53,18 +95,19 @@ class Peer:
         return result
 
 
-def pixel_rays(view: View, n_rows: int = 100) -> npt.NDArray[np.float32]:
+def pixel_rays(
+    transform: npt.NDArray[np.float64], calibration: dr.Calibration, n_rows: int = 100
+) -> npt.NDArray[np.float32]:
     """Return the ray of each pixel's centre, (H, W, 6): the camera's centre as 0 0 0, the direction.
 
-    Directions are in the chunk's frame.
+    Directions are in the chunk's frame, of length 1 along the camera's axis.
     """
-    calibration = view.calibration
     rays = np.zeros((calibration.height, calibration.width, 6), np.float32)
     columns = np.arange(calibration.width) + 0.5
     for start in range(0, calibration.height, n_rows):
         rows = np.arange(start, min(start + n_rows, calibration.height)) + 0.5
         pixels = np.stack(np.broadcast_arrays(columns, rows[:, None]), axis=-1)
-        rays[start : start + n_rows, :, 3:] = calibration.unproject(pixels) @ view.transform[:3, :3].T
+        rays[start : start + n_rows, :, 3:] = calibration.unproject(pixels) @ transform[:3, :3].T
     return rays
 
 
