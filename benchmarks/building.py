@@ -1,9 +1,9 @@
 """A seeded building of many rooms seen from within, as a laser scanner would mesh it: many layers behind one another.
 
-Storeys of rooms in a grid, walls with doorways, floors and ceilings, and in the rooms tables, shelves and round things; every
-surface is finely meshed and a little uneven. A ray from a room passes through a wall every few metres until it leaves the
-building, so that most of what is in the image is hidden. Walls and slabs are closed boxes: of each a ray meets one face that
-is turned to the camera.
+Storeys of rooms in a grid, walls with doorways, floors and ceilings, and in the rooms tables, shelves and round things;
+every surface is finely meshed and a little uneven. A ray from a room passes through a wall every few metres until it leaves
+the building, so that most of what is in the image is hidden. Walls and slabs are closed boxes: of each a ray meets one face
+that is turned to the camera.
 
 Coordinates are metres, z up, faces counter-clockwise seen from outside. Run as a program, it prints what the scene is like.
 The commonest change is another thing in a room: a function that returns boxes or balls, called in `building`.
@@ -66,7 +66,9 @@ def _things(rooms: tuple[int, int], storeys: int, rng: np.random.Generator) -> t
     balls: list[list[float]] = []
     for storey in range(storeys + 1):
         z = storey * HEIGHT
-        boxes.append(([0, 0, z - THICK], [size[0], size[1], z]))  # the floor, and the ceiling of the one below
+        boxes.append(
+            ([0, 0, z - THICK], [size[0], size[1], z])
+        )  # the floor, and the ceiling of the one below
     for storey in range(storeys):
         low, high = storey * HEIGHT, (storey + 1) * HEIGHT - THICK
         for axis in (0, 1):

@@ -223,15 +223,14 @@ def absences(cases: list[dict[str, Any]]) -> list[str]:
 
 def losses(cases: list[dict[str, Any]]) -> str:
     """Return a table of where a peer is faster than we are; an empty text where none is."""
-    rows = []
-    for what, title in (("render", "prepared"), ("from_arrays", "from arrays")):
-        for case in cases:
-            for row in summary(case):
-                if row["name"] != OURS and row.get(f"{what}_ratio", 1.0) < 1.0:
-                    rows.append(
-                        [where(case), title, peers.PEERS[row["name"]].title, harness.seconds(row[what]),
-                         harness.seconds(row[f"{what}_ours"]), f"{1 / row[f'{what}_ratio']:.2f}"]
-                    )  # fmt: skip
+    rows = [
+        [where(case), title, peers.PEERS[row["name"]].title, harness.seconds(row[what]),
+         harness.seconds(row[f"{what}_ours"]), f"{1 / row[f'{what}_ratio']:.2f}"]
+        for what, title in (("render", "prepared"), ("from_arrays", "from arrays"))
+        for case in cases
+        for row in summary(case)
+        if row["name"] != OURS and row.get(f"{what}_ratio", 1.0) < 1.0
+    ]  # fmt: skip
     if not rows:
         return ""
     return harness.table(["what", "from", "who is faster", "its time", "ours", "ours / its time"], rows)
