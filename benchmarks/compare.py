@@ -53,6 +53,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=("faces", "pixels", "survey"), default=["faces", "pixels", "survey"]
     )
+    parser.add_argument(
+        "--faces", nargs="+", type=float, help="sizes of the mesh, instead of those of a full run"
+    )
+    parser.add_argument("--megapixels", nargs="+", type=float, help="sizes of the image, likewise")
     parser.add_argument("--peers", nargs="+", choices=list(peers.PEERS), default=list(peers.PEERS))
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument(
@@ -242,6 +246,10 @@ def main() -> None:
     if OURS not in arguments.peers:
         arguments.peers = [OURS, *arguments.peers]
     sizes = QUICK if arguments.quick else FULL
+    sizes = sizes._replace(
+        faces=tuple(arguments.faces or sizes.faces),
+        megapixels=tuple(arguments.megapixels or sizes.megapixels),
+    )
     machine = harness.describe_machine()
     print(harness.machine_line(machine))
     results: dict[str, Any] = {"faces": [], "pixels": [], "survey": []}

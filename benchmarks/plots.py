@@ -65,7 +65,14 @@ def dots(axes: Any, case: dict[str, Any]) -> None:
     for i, name in enumerate(names):
         colour, marker, _ = STYLES[name]
         axes.plot(rows[name], i, color=colour, marker=marker, markersize=7)
-        axes.text(rows[name], i, f"   {harness.seconds(rows[name])}", va="center", fontsize=8)
+        axes.annotate(
+            harness.seconds(rows[name]),
+            (rows[name], i),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     axes.set_yticks(range(len(names)), [peers.PEERS[name].title for name in names])
     axes.set_xscale("log")
     axes.set_xlabel("time per view")

@@ -16,6 +16,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(
+    str(ROOT / "benchmarks")
+)  # for test_benchmarks.py; last, so that nothing is found there by mistake
 
 
 def _compile_cache() -> Path:
