@@ -150,7 +150,7 @@ def summary(case: dict[str, Any]) -> list[dict[str, Any]]:
         if "render" not in result:
             continue
         row: dict[str, Any] = {"name": name}
-        for what in ("render", "from_arrays"):
+        for what in ("render", "busy", "from_arrays"):
             times = result.get(what)
             if not times:
                 continue
@@ -176,14 +176,14 @@ def table(case: dict[str, Any]) -> str:
     for row in summary(case):
         ours = row["name"] == OURS
         cells = [peers.PEERS[row["name"]].title, harness.seconds(row["render"])]
-        cells += ["" if ours else _ratio(row["render_ratio"])]
+        cells += ["" if ours else _ratio(row["render_ratio"]), "" if ours else _ratio(row["busy_ratio"])]
         if case["n_views"] == 1:
             cells += [harness.seconds(row["from_arrays"]), "" if ours else _ratio(row["from_arrays_ratio"])]
         else:
             cells += [str(row["n_render"])]
         cells += [f"{row['wrong']} of {row['pixels']:,}", f"{row['p99']:.1e}", f"{row['max']:.1e}"]
         rows.append(cells)
-    headings = ["who", "prepared", "its time / ours"]
+    headings = ["who", "prepared", "its time / ours", "by processors' time"]
     headings += ["from arrays", "its time / ours"] if case["n_views"] == 1 else ["views timed"]
     headings += ["wrong pixels", "depth error, 99 %", "most"]
     if not rows:

@@ -126,16 +126,24 @@ def single_view(
         return built + time.perf_counter() - begun
 
     render: dict[str, list[float]] = {name: [] for name in both}
+    busy: dict[str, list[float]] = {name: [] for name in both}
     whole: dict[str, list[float]] = {name: [] for name in both}
     begun = time.perf_counter()
     while len(render[OURS]) < rounds and (not render[OURS] or time.perf_counter() - begun < budget):
         for name, (peer, _) in both.items():
-            render[name].append(harness.clock(peer.render)[0])
+            _timed(peer, render[name], busy[name])
     begun = time.perf_counter()
     while len(whole[OURS]) < min(rounds, 3) and (not whole[OURS] or time.perf_counter() - begun < budget):
         for name, (peer, calibration) in both.items():
             whole[name].append(from_arrays(peer, calibration))
-    return {"render": render, "from_arrays": whole}
+    return {"render": render, "busy": busy, "from_arrays": whole}
+
+
+def _timed(peer: peers.Peer, seconds: list[float], busy: list[float]) -> None:
+    """Render; note the time that passes, and the processors' time of all threads."""
+    begun = time.process_time()
+    seconds.append(harness.clock(peer.render)[0])
+    busy.append(time.process_time() - begun)
 
 
 def survey(
@@ -148,16 +156,17 @@ def survey(
     n = len(transforms)
     step = next(s for s in range(max(1, round(0.382 * n)), n + 1) if np.gcd(s, n) == 1) if n > 1 else 1
     render: dict[str, list[float]] = {name: [] for name in both}
+    busy: dict[str, list[float]] = {name: [] for name in both}
     begun = time.perf_counter()
     for i in range(n):
         for name, (peer, calibration) in both.items():
             peer.aim(transforms[i * step % n], calibration)
             if i == 0:
                 peer.render()
-            render[name].append(harness.clock(peer.render)[0])
+            _timed(peer, render[name], busy[name])
         if time.perf_counter() - begun > budget:
             break
-    return {"render": render}
+    return {"render": render, "busy": busy}
 
 
 def main() -> None:

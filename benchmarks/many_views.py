@@ -1,8 +1,9 @@
 """A survey through `render_views`: how near its images come to what single views would take, and the memory they take.
 
 One large terrain, a hundred photos of which each sees about three in a hundred faces; images are consumed, not written.
-Beside it the same views one after the other into one buffer (`render`, ``out=``). Both are timed in turns of a part of the
-survey each, images are compared first. Memory is measured at the survey's end, in the same process.
+Beside it the same views one after the other (`render`), each into fresh memory, as `render_views` gives them, and all into
+one buffer (``out=``). All are timed in turns of a part of the survey each, images are compared first. Memory is measured
+at the survey's end, in the same process.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import scenes
 from survey_view import peak_memory, resident_memory
 
 LAYERS = ("depth", "alpha")
+FRESH, SAME, MANY = "one by one, fresh memory", "one by one, one buffer", "render_views"
 
 
 def main() -> None:
@@ -55,52 +57,63 @@ def main() -> None:
         del view
     image = out.depth.nbytes + out.alpha.nbytes
 
-    def one_by_one(some: list[Any]) -> None:
+    def reusing(some: list[Any]) -> None:
         nonlocal out
         for transform, calibration in some:
             out = dr.render(scene, transform, calibration, LAYERS, threads=threads, out=out)
+
+    def afresh(some: list[Any]) -> None:
+        for transform, calibration in some:
+            dr.render(scene, transform, calibration, LAYERS, threads=threads)
 
     def together(some: list[Any]) -> None:
         for view in dr.render_views(scene, some, LAYERS, threads=threads):
             if view.layers.depth[0, 0] == 0.0:  # the terrain fills every image
                 raise SystemExit(f"view {view.label} is empty")
 
-    times: dict[str, list[float]] = {"render_views": [], "one by one": []}
-    busy: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in (FRESH, SAME, MANY)}
+    busy: dict[str, list[float]] = {name: [] for name in times}
     peak = 0
     cores = machine["cores"] if threads is None else threads
     for turn in range(arguments.turns):
         some = views[turn :: arguments.turns]
-        times["one by one"].append(harness.clock(lambda some=some: one_by_one(some))[0])
-        used = time.process_time()
-        seconds = harness.clock(lambda some=some: together(some))[0]
-        busy.append((time.process_time() - used) / seconds / cores)
-        times["render_views"].append(seconds)
+        for name, work in ((FRESH, afresh), (SAME, reusing), (MANY, together)):
+            used = time.process_time()
+            times[name].append(harness.clock(lambda work=work, some=some: work(some))[0])
+            busy[name].append(time.process_time() - used)
     del out
     # What the survey alone takes, in memory: the peak of the process has the making of the scene in it.
     peak = _peak_during(lambda: together(views[: min(len(views), 20)]))
     total = {name: sum(values) for name, values in times.items()}
-    throughput = harness.median(
-        [b / a for a, b in zip(times["render_views"], times["one by one"], strict=True)]
-    )
+    throughput = {
+        name: harness.median([b / a for a, b in zip(times[MANY], times[name], strict=True)])
+        for name in (FRESH, SAME)
+    }
     pixels = c.width * c.height * len(views)
     print(
         f"\n{len(views)} views of {n_faces:,} faces, {c.width} × {c.height} pixels, {seen:.2%} of the faces in view\n"
     )
+    used = {name: sum(busy[name]) / total[name] / cores for name in total}
     rows = [
-        (name, harness.seconds(value), harness.seconds(value / len(views)), f"{pixels / value / 1e6:.0f} M")
+        (
+            name,
+            harness.seconds(value),
+            harness.seconds(value / len(views)),
+            f"{pixels / value / 1e6:.0f} M",
+            f"{used[name]:.0%} of {cores}",
+        )
         for name, value in total.items()
     ]
-    print(harness.table(("how", "all views", "per view", "pixels/s"), rows))
+    print(harness.table(("how", "all views", "per view", "pixels/s", "processors busy"), rows))
     print(
-        f"\nthroughput of render_views, of that of single views: {throughput:.0%} (median of {arguments.turns} parts)\n"
-        f"processors busy: {harness.median(busy):.0%} of {cores}\n"
+        f"\nspeed of render_views, of that of single views: {throughput[FRESH]:.0%} into fresh memory, "
+        f"{throughput[SAME]:.0%} into one buffer (medians of {arguments.turns} parts)\n"
         f"memory beyond the scene at the peak: {peak / 1e6:.0f} MB, {peak / image:.1f} images of {image / 1e6:.0f} MB"
     )
     results = {
         "n_faces": n_faces, "n_views": len(views), "width": c.width, "height": c.height, "seen": seen,
         "seconds": {name: harness.summary(values) for name, values in times.items()}, "total": total,
-        "throughput": throughput, "busy": harness.median(busy), "peak_images": peak / image,
+        "throughput": throughput[FRESH], "throughput_reusing": throughput[SAME], "busy": used, "peak_images": peak / image,
         "image_bytes": image, "scene_bytes": scene.nbytes,
     }  # fmt: skip
     harness.write_json(arguments.json, "many_views", machine, results)

@@ -112,7 +112,8 @@ def test_a_peer_is_checked_and_timed(view: scenes.View, tmp_path: Path):
 def case(**times: list[float]) -> dict:
     error = {"pixels": 100, "coverage": 0, "holes": 0, "depth_p99": 1e-7, "depth_max": 1e-6}
     peers = {
-        name: {"render": {name: values, "depthraster": [1.0, 1.0, 1.0]}, "errors": [error]}
+        name: {what: {name: values, "depthraster": [1.0, 1.0, 1.0]} for what in ("render", "busy")}
+        | {"errors": [error]}
         for name, values in times.items()
     }
     return {"n_faces": 10, "width": 1000, "height": 1000, "n_views": 2, "peers": peers}

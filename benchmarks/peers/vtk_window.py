@@ -29,11 +29,13 @@ class Window:
         self._mesh = mesh
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._plotter: pyvista.Plotter | None = None
+        self._size = (0, 0)
 
     def build(self) -> None:
         """Make the mesh and its actor; a first image, a small one, takes it into VTK's buffers."""
         if self._plotter is not None:
             self._plotter.close()
+            self._size = (0, 0)
         vertices = (self._mesh.vertices - self._mesh.origin).astype(np.float32)
         surface = pyvista.PolyData.from_regular_faces(vertices, self._mesh.faces)
         self._plotter = pyvista.Plotter(off_screen=True, window_size=(64, 64), lighting="none")
@@ -42,9 +44,11 @@ class Window:
         self._plotter.show(auto_close=False, interactive=False)
 
     def aim(self, transform: npt.NDArray[np.float64], calibration: dr.Calibration) -> None:
-        """Set the camera and the size of the window, and draw once: VTK makes its buffers then."""
+        """Set the camera and the size of the window; where that is new, draw once: VTK makes its buffers then."""
         plotter, camera, c = self._plotter, self._plotter.camera, calibration
-        plotter.window_size = self._size = (c.width, c.height)
+        new, self._size = self._size != (c.width, c.height), (c.width, c.height)
+        if new:
+            plotter.window_size = self._size
         centre = transform[:3, 3] - self._mesh.origin
         camera.position = tuple(centre)
         camera.focal_point = tuple(centre + transform[:3, 2])
@@ -52,8 +56,9 @@ class Window:
         camera.view_angle = np.degrees(2 * np.arctan(0.5 * c.height / c.f))
         camera.SetWindowCenter(-2 * c.cx / c.width, 2 * c.cy / c.height)
         camera.clipping_range = self._near, self._far = near_and_far(self._mesh, transform)
-        self._values = vtkFloatArray()
-        plotter.render()
+        if new:
+            self._values = vtkFloatArray()
+            plotter.render()
 
     def render(self) -> npt.NDArray[np.float32]:
         """Draw, read the Z-buffer back, and return Z."""
