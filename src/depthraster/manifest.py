@@ -154,6 +154,7 @@ class Export:
                 f"{self._partial} is a link; a folder of our own is needed there: remove the link, or choose another folder"
             )
         self._partial.mkdir(exist_ok=True)
+        self._is_noted = bool(self.records)  # whether the journal says more than how it began
         with written_whole(self._partial / _JOURNAL) as temporary:
             lines = [self.header, *self.records.values()]
             temporary.write_text("".join(_line(value) for value in lines), encoding="utf-8", newline="\n")
@@ -211,6 +212,7 @@ class Export:
         """Note an image whose files are all written, and move them into place."""
         # Noted first: after a kill, a file in the folder that is not noted is somebody else's.
         with self._lock:
+            self._is_noted = True
             self._journal.write(_line(record))
             self._journal.flush()
         for file in record["files"]:
@@ -248,8 +250,10 @@ class Export:
         shutil.rmtree(self._partial)
 
     def close(self) -> None:
-        """Let go of the folder; what is finished stays, to be resumed."""
+        """Let go of the folder; what is finished stays, to be resumed. Where nothing is, no trace does."""
         self._journal.close()
+        if not self._is_noted:
+            shutil.rmtree(self._partial, ignore_errors=True)
         self._let_go()
 
     def _let_go(self) -> None:

@@ -57,11 +57,16 @@ def make_folder(folder: Path) -> None:
     """Make the folder, or raise an OSError that says why nothing can be written there."""
     import tempfile
 
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:  # name the folder, not the file that was tried
-        raise OSError(error.errno, f"{error.strerror}; choose a folder for the images", str(folder)) from None
+        there = "this is a file" if folder.is_file() else error.strerror
+        raise OSError(
+            error.errno,
+            f"{there}; a folder that can be written to is needed: choose another with -o",
+            str(folder),
+        ) from None
 
 
 def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
@@ -258,15 +263,17 @@ def _summary(job: Job, settings: Settings, results: Sequence[Outcome], n_kept: i
     for what, names in (
         ("skipped", [f"{camera.label} ({why})" for camera, why in job.skipped]),
         ("failed", failed),
-        ("see nothing of the mesh", blank),
+        ("see nothing of the mesh" if len(blank) > 1 else "sees nothing of the mesh", blank),
     ):
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
-    click.echo(_unit(job.chunk, settings))
+    if done:
+        click.echo(_unit(job.chunk, settings))
     if done and len(blank) == len(done):
         click.echo(
-            "Warning: no camera sees the mesh; was it exported in the chunk's own (local) coordinates?",
+            "Warning: no camera sees the mesh; it must be in the chunk's own (local) coordinates, or in what --mesh-crs and "
+            "--mesh-offset say it was exported in.",
             err=True,
         )
 
