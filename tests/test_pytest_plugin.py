@@ -145,8 +145,13 @@ def test_golden_depth_takes_files_arrays_and_case_folders(project, exports):
 
         def test_wrong_case(golden_depth):
             golden_depth("exports/wrong")
+
+        def test_no_case(golden_depth):
+            golden_depth("exports/nowhere")
         """
     )
     result = project.run_tests()
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*p1 and p2 exchanged*"])
+    result.stdout.fnmatch_lines(["*nowhere*"])
+    result.stdout.no_fnmatch_line("*os.walk*")

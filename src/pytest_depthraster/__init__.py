@@ -141,7 +141,11 @@ class GoldenDepth:
         if theirs is None:
             from depthraster.comparison.cases import find_cases
 
-            for place in find_cases(ours):
+            try:
+                places = find_cases(ours)
+            except (OSError, ValueError) as error:
+                pytest.fail(str(error), pytrace=False)
+            for place in places:
                 found = self._same(place.load().compare(), place.name)
             return found
         if isinstance(theirs, (str, os.PathLike)):
