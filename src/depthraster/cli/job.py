@@ -25,7 +25,7 @@ import click
 
 from depthraster.cli.common import sentence, shown
 from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
-from depthraster.cli.warmup import kernels_loading
+from depthraster.cli.warmup import compiling_told, kernels_loading
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -86,7 +86,7 @@ def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | 
     is_new = not job.folder.exists()
     make_folder(job.folder)
     try:
-        with _ended_at_once():
+        with _ended_at_once(), compiling_told():
             results, n_kept, settings = _export(job, resume, overwrite, debug, threads, started, start)
     except BaseException:
         if is_new:
@@ -189,11 +189,8 @@ def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> 
 
 
 def _prepared(mesh: Mesh, threads: int | None) -> Scene:
-    from depthraster.kernels.cache import compile_cache_is_cold
     from depthraster.scene import Scene
 
-    if compile_cache_is_cold():
-        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
     with status("Preparing the mesh"):
         return Scene(mesh.vertices, mesh.faces, threads=threads)
 
