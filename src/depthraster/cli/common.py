@@ -15,7 +15,18 @@ from pathlib import Path
 
 import click
 
-__all__ = ["PATH", "chunk_option", "debug_option", "sentence", "shown", "threads_option", "told"]
+__all__ = [
+    "PATH",
+    "cameras_file",
+    "chunk_option",
+    "debug_option",
+    "sentence",
+    "shown",
+    "threads_option",
+    "told",
+]
+
+_IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr")
 
 PATH = click.Path(path_type=Path)
 chunk_option = click.option(
@@ -53,6 +64,20 @@ def told(debug: bool, code: int = 1) -> Iterator[None]:
             raise
         click.echo(f"Error: {shown(sentence(error))}", err=True)
         sys.exit(code)
+
+
+def cameras_file(path: Path) -> Path:
+    """Return the path of a project or cameras file; raise ValueError where its suffix says that it is something else."""
+    from depthraster.io.meshes import SUFFIXES
+
+    suffix = path.suffix.lower()
+    what = "a mesh" if suffix in SUFFIXES else "an image" if suffix in _IMAGES else None
+    if what is not None:
+        raise ValueError(
+            f"{path} is named where the cameras are needed, and is {what} by its suffix: name the project or cameras file "
+            "first, then the mesh if there is one"
+        )
+    return path
 
 
 def sentence(error: Exception) -> str:

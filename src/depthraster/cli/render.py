@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from depthraster.cli.common import PATH, chunk_option, debug_option, threads_option, told
+from depthraster.cli.common import PATH, cameras_file, chunk_option, debug_option, threads_option, told
 from depthraster.cli.job import Job, run
 from depthraster.cli.progress import status
 from depthraster.layers import LAYERS
@@ -177,7 +177,7 @@ def render(
         raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
         with status("Reading the cameras"):
-            from depthraster.io.meshes import SUFFIXES, load_mesh
+            from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
 
@@ -185,12 +185,7 @@ def render(
                 layers=layers or ("depth",), format=form, unit=unit, scale=scale, background=background,
                 depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
             )  # fmt: skip
-            if project.suffix.lower() in SUFFIXES:
-                raise ValueError(
-                    f"{project} is named where the cameras are needed, and is a mesh by its suffix: name the project or "
-                    "cameras file first, then the mesh"
-                )
-            chunk = load_chunk(project, chunk_name)
+            chunk = load_chunk(cameras_file(project), chunk_name)
             if component is not None:
                 chunk = chunk.with_component(component)
             named = [*patterns, *_lines(pattern_file)]
