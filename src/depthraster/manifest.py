@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ class Export:
         self.records: dict[str, Record] = {}
         self._partial = folder / UNFINISHED
         self._lock = threading.Lock()
+        self._replaced: list[str] = []  # files of the export that this one takes the place of
         self._claim = _claim(folder)
         try:
             if resume:
@@ -104,6 +106,7 @@ class Export:
                     self._check_same(found)
                     self.records.update({record["name"]: record for record in records})
             else:
+                self._replaced = self._listed()
                 for name in (MANIFEST, INDEX):
                     (folder / name).unlink(missing_ok=True)
             self._begin()
@@ -133,6 +136,17 @@ class Export:
                 "--overwrite instead of --resume, or choose another folder"
             ) from None
         return found
+
+    def _listed(self) -> list[str]:
+        """Return the paths of the files that the manifest names; none where there is no manifest to be read."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads((self.folder / MANIFEST).read_text("utf-8"))
+            return [str(file["path"]) for record in content["images"] for file in record["files"]]
+        return []
+
+    def left_over(self) -> list[str]:
+        """Return which files of the export that this one replaced are in the folder still, and belong to none now."""
+        return self.foreign(dict.fromkeys(self._replaced))
 
     def _check_same(self, found: dict[str, Any]) -> None:
         for key in _SAME:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "make_folder", "run"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # the others would fail for it, too
+_FILES_NAMED = 3
 _NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
 
 
@@ -142,6 +143,14 @@ def _export(
             }
             names = file_names(job.chunk.cameras)  # all: the order is the chunk's, whichever were made when
             export.finish(names, more, lambda path, content: write_gallery(path, job.folder, content))
+        left = export.left_over()
+        if left:
+            say(
+                shown(
+                    f"Note: {len(left)} files of an earlier export are in the folder still, and not in the manifest: "
+                    f"{', '.join(left[:_FILES_NAMED])}{' ...' if len(left) > _FILES_NAMED else ''}"
+                )
+            )
     return results, len(kept), settings
 
 
