@@ -417,8 +417,8 @@ class Chunk:
                 ", ".join(f"{part.label!r} (id {part.id})" for part in self.components[:_LISTED]) or "none"
             )
             raise ValueError(
-                f"{len(found)} components of chunk {self.label!r} are {component!r}; one is needed, and there are {which}: "
-                "give a label or an id"
+                f"{len(found) or 'no'} components of chunk {self.label!r} are {component!r}; one is needed, and there are "
+                f"{which}: give a label or an id"
             )
         (part,) = found
         if part.id == self.active_component_id:
