@@ -123,6 +123,8 @@ def test_several_marks_of_what_is_not_seen(folder, tmp_path):
     [
         (("IMG_1.tif",), "Two images are needed"),
         (("cases",), "there is no such file"),
+        (("--answers", "answer.json"), "the answers.json that record_metashape_golden.py writes is needed"),
+        (("--answers", "."), "this is a folder"),
         (("IMG_1.tif", "wrong.tif", "--picture", "p.jpg"), "'.png' is needed"),
         (("IMG_1.tif", "small.tif"), "240 x 160 pixels and theirs 120 x 80"),
         (("IMG_1.tif", "nowhere.tif"), "nowhere.tif"),
