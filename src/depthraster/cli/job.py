@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthraster.cli.common import sentence, shown
+from depthraster.cli.inputs import prepared
 from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
 from depthraster.cli.warmup import kernels_loading
 
@@ -67,13 +67,6 @@ def make_folder(folder: Path) -> None:
 def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
     """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
     started, start = datetime.now(timezone.utc), time.perf_counter()
-    if not job.chosen:
-        counts = Counter(why for _, why in job.skipped)
-        reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
-        raise ValueError(
-            f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
-            "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
-        )
     from depthraster.io.image_formats import check_installed
     from depthraster.survey import FORMATS
 
@@ -111,7 +104,7 @@ def _export(
         with status("Checking what is finished"):
             kept = _kept(job, export, settings, threads) if resume else set()
         missing = [(camera, name) for camera, name in job.chosen if name not in kept]
-        scene = _prepared(mesh, threads) if missing else None
+        scene = prepared(mesh, threads) if missing else None
         made, begun = {}, time.perf_counter()
         with closing(_rendered(missing, scene, export, settings, units, threads)) as outcomes:
             for outcome in outcomes:
@@ -181,16 +174,6 @@ def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> 
 
     wanted = [describe(camera, name, settings) for camera, name in job.chosen]
     return export.keep(wanted, thread_count(threads))
-
-
-def _prepared(mesh: Mesh, threads: int | None) -> Scene:
-    from depthraster.kernels.cache import compile_cache_is_cold
-    from depthraster.scene import Scene
-
-    if compile_cache_is_cold():
-        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
-    with status("Preparing the mesh"):
-        return Scene(mesh.vertices, mesh.faces, threads=threads)
 
 
 def _rendered(
