@@ -17,7 +17,10 @@ from depthraster import Sight
 from reference_stereo import stereo_twin
 from test_visibility import crowd, twin
 
-FIELDS = ("left_depth", "right_depth", "disparity", "correspondence", "occlusion", "outside", "consistency")
+FIELDS = (
+    "left_depth", "right_depth", "disparity", "correspondence", "occlusion", "outside", "consistency", "left_seen",
+    "right_seen",
+)  # fmt: skip
 
 
 def wall(z: float, x0: float, x1: float, slope: float = 0.0) -> meshes.Mesh:
@@ -203,6 +206,23 @@ def test_any_second_camera_will_do(hills):
     )
 
 
+def test_opencv_warps_the_right_image_onto_the_left_one(hills):
+    """The recipe of docs/stereo.md, on an image that is smooth along the surface: where the surface is, east."""
+    cv2 = pytest.importorskip("cv2")
+    calibration = cameras.calibration("barrel", 300, 200)
+    stereo = dr.render_stereo(hills, np.eye(4), calibration, 1.0)
+    left, right = (
+        dr.render(hills, place, calibration, "position").position[..., 0].astype("f4")
+        for place in (np.eye(4), stereo.right_transform)
+    )
+    map_x, map_y = np.moveaxis(stereo.correspondence.astype("f4") - 0.5, -1, 0)
+    warped = cv2.remap(right, map_x, map_y, cv2.INTER_LINEAR)
+    inner = stereo.matched & np.isfinite(warped)
+    assert inner.mean() > 0.2
+    pixel = 20.0 / calibration.f  # of the surface, 20 units away
+    assert np.quantile(np.abs(warped - left)[inner], 0.99) < 0.1 * pixel
+
+
 def test_threads_and_bands_change_nothing(hills, monkeypatch):
     calibration = cameras.calibration("survey", 211, 130)
     whole = dr.render_stereo(hills, np.eye(4), calibration, 0.7, threads=1)
@@ -223,6 +243,8 @@ def test_nothing_seen_and_parts_seen():
 
     ball = dr.render_stereo(meshes.icosphere(3), dr.look_at((5, 0, 0), (0, 0, 0)), calibration, 0.5)
     seen = ball.left_depth > 0
+    np.testing.assert_array_equal(ball.left_seen, seen)
+    np.testing.assert_array_equal(ball.right_seen, ball.right_depth > 0)
     np.testing.assert_array_equal(np.isnan(ball.disparity), ~seen)
     np.testing.assert_array_equal(ball.matched | ball.occlusion, seen)
     assert 0 < seen.mean() < 0.3 and (ball.right_depth > 0).any()
@@ -239,7 +261,7 @@ def test_types_are_those_documented(hills):
     types = {name: getattr(stereo, name).dtype.name for name in FIELDS}
     assert types == {
         "left_depth": "float32", "right_depth": "float32", "disparity": "float32", "correspondence": "float64",
-        "occlusion": "bool", "outside": "bool", "consistency": "float32",
+        "occlusion": "bool", "outside": "bool", "consistency": "float32", "left_seen": "bool", "right_seen": "bool",
     }  # fmt: skip
     with pytest.raises(dataclasses.FrozenInstanceError):
         stereo.disparity = stereo.left_depth

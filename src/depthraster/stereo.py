@@ -62,8 +62,10 @@ class Stereo:
     consistency : (H, W) float32 array
         From left to right and back: a pixel is followed to the right image, and what that shows there to the left one; how
         far from the beginning that ends, pixels. Next to nothing where both show the same surface, the distance to what
-        hides it elsewhere. NaN where the counterpart is outside of the right image, where that shows no face, or where the
-        left camera does not image what it shows.
+        hides it elsewhere; at outlines either, for a pixel shows what is at its centre. NaN where the counterpart is outside
+        of the right image, where that shows no face, or where the left camera does not image what it shows.
+    left_seen, right_seen : (H, W) bool arrays
+        Where each camera sees a face.
     right_transform : (4, 4) float64 array
         The right camera's place, camera to chunk.
     """
@@ -75,13 +77,14 @@ class Stereo:
     occlusion: Mask
     outside: Mask
     consistency: npt.NDArray[np.float32]
+    left_seen: Mask
+    right_seen: Mask
     right_transform: Array
-    _right_seen: Mask
 
     @property
     def matched(self) -> Mask:
         """(H, W) bool: where a face is seen that the right camera sees, too."""
-        return np.asarray(~np.isnan(self.disparity) & ~self.occlusion)
+        return np.asarray(self.left_seen & ~self.occlusion)
 
     def picture(self) -> Image:
         """Draw the pair, disparity, occlusion and consistency for the eye. Notebooks show it by themselves.
@@ -92,7 +95,6 @@ class Stereo:
             RGB: depth light near by and dark far away, disparity and consistency dark where small and light where large,
             occluded pixels light.
         """
-        seen = self.occlusion | self.matched
         images = {
             "left depth": self.left_depth,
             "right depth": self.right_depth,
@@ -100,7 +102,7 @@ class Stereo:
             "occlusion": self.occlusion,
             "consistency": self.consistency,
         }
-        return draw_picture(images, dict.fromkeys(images, seen) | {"right depth": self._right_seen})
+        return draw_picture(images, dict.fromkeys(images, self.left_seen) | {"right depth": self.right_seen})
 
     def _repr_png_(self) -> bytes:
         return png_of(self.picture())
@@ -194,8 +196,9 @@ def render_stereo(
     return Stereo(
         left_depth=left.depth,
         right_depth=right.depth,
+        left_seen=~np.isnan(left.position[..., 0]),
+        right_seen=~np.isnan(right.position[..., 0]),
         right_transform=right_place,
-        _right_seen=~np.isnan(right.position[..., 0]),
         **matching.images,
     )
 

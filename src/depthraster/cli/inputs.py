@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
     from depthraster.io.meshes import Mesh
     from depthraster.scene import Scene
+    from depthraster.survey import Settings
 
-__all__ = ["Inputs", "inputs", "prepared"]
+__all__ = ["Inputs", "inputs", "prepared", "unit_line"]
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.argument("project", metavar="CHUNK", type=PATH),
@@ -158,6 +159,18 @@ def prepared(mesh: Mesh, threads: int | None) -> Scene:
         click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
     with status("Preparing the mesh"):
         return Scene(mesh.vertices, mesh.faces, threads=threads)
+
+
+def unit_line(chunk: Chunk, settings: Settings) -> str:
+    """Return what people are told of the unit of depths."""
+    steps = "" if settings.steps_per_unit is None else f", in steps of 1/{settings.steps_per_unit:.9g}"
+    if settings.unit == "world":
+        return f"Depths are in the world's units (metres where the chunk is georeferenced){steps}."
+    if chunk.scale is None:
+        return (
+            f"Depths are in chunk units{steps}; the chunk has no transform that would say how long they are."
+        )
+    return f"Depths are in chunk units{steps}; metres = depth * {chunk.scale:.9g}, the chunk's scale."
 
 
 def _lines(file: Any) -> list[str]:

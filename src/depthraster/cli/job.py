@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthraster.cli.common import sentence, shown
-from depthraster.cli.inputs import prepared
+from depthraster.cli.inputs import prepared, unit_line
 from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
 from depthraster.cli.warmup import kernels_loading
 
@@ -246,20 +246,9 @@ def _summary(job: Job, settings: Settings, results: Sequence[Outcome], n_kept: i
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
-    click.echo(_unit(job.chunk, settings))
+    click.echo(unit_line(job.chunk, settings))
     if done and len(blank) == len(done):
         click.echo(
             "Warning: no camera sees the mesh; was it exported in the chunk's own (local) coordinates?",
             err=True,
         )
-
-
-def _unit(chunk: Chunk, settings: Settings) -> str:
-    steps = "" if settings.steps_per_unit is None else f", in steps of 1/{settings.steps_per_unit:.9g}"
-    if settings.unit == "world":
-        return f"Depths are in the world's units (metres where the chunk is georeferenced){steps}."
-    if chunk.scale is None:
-        return (
-            f"Depths are in chunk units{steps}; the chunk has no transform that would say how long they are."
-        )
-    return f"Depths are in chunk units{steps}; metres = depth * {chunk.scale:.9g}, the chunk's scale."
