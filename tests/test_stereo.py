@@ -223,6 +223,33 @@ def test_opencv_warps_the_right_image_onto_the_left_one(hills):
     assert np.quantile(np.abs(warped - left)[inner], 0.99) < 0.1 * pixel
 
 
+def test_one_photo_warped_onto_another_fits_best_where_it_is(real_data):
+    """Two real photos from different sides: moved by a pixel or more, they fit less well."""
+    cv2 = pytest.importorskip("cv2")
+    folder = real_data / "delfem2_mvs"
+    chunk = dr.load_chunk(folder / "camera.xml")
+    left, right = chunk.camera("IMG_4190"), chunk.camera("IMG_4200")
+    photos = [
+        np.asarray(Image.open(folder / f"{view.label}.JPG").convert("L"), np.float32)
+        for view in (left, right)
+    ]
+    smaller = photos[0].shape[1] / left.calibration.width
+    stereo = dr.render_stereo(
+        folder / "foo.obj", left.transform, left.calibration.scaled(smaller), right_transform=right.transform,
+        right_calibration=right.calibration.scaled(smaller),
+    )  # fmt: skip
+    matched = stereo.matched
+    assert photos[0].shape == matched.shape and matched.sum() > 40_000
+    x, y = np.moveaxis(stereo.correspondence.astype(np.float32) - 0.5, -1, 0)
+
+    def fit(du: int, dv: int) -> float:
+        warped = cv2.remap(photos[1], x + du, y + dv, cv2.INTER_LINEAR)
+        return float(np.corrcoef(photos[0][matched], warped[matched])[0, 1])
+
+    fits = {(du, dv): fit(du, dv) for du in (-1, 0, 1) for dv in (-1, 0, 1)}
+    assert max(fits, key=fits.__getitem__) == (0, 0) and fits[0, 0] > 0.9
+
+
 def test_threads_and_bands_change_nothing(hills, monkeypatch):
     calibration = cameras.calibration("survey", 211, 130)
     whole = dr.render_stereo(hills, np.eye(4), calibration, 0.7, threads=1)
