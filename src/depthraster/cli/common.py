@@ -7,9 +7,10 @@ input can cause: in `told`.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ __all__ = [
     "cameras_file",
     "chunk_option",
     "debug_option",
+    "refuse_files",
     "sentence",
     "shown",
     "threads_option",
@@ -92,3 +94,13 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def refuse_files(paths: Iterable[Path]) -> None:
+    """Raise FileExistsError where one of the files that are to be written is there already."""
+    present = [path for path in paths if os.path.lexists(path)]
+    if present:
+        more = f", and {len(present) - 1} more files that would be written," if len(present) > 1 else ""
+        raise FileExistsError(
+            f"{present[0]} is there already{more} and nothing is replaced unasked: choose another name, or pass --overwrite"
+        )

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthraster.cli.common import sentence, shown
+from depthraster.cli.inputs import prepared, unit_line
 from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
 from depthraster.cli.warmup import compiling_told, kernels_loading
 
@@ -73,13 +73,6 @@ def make_folder(folder: Path) -> None:
 def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
     """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
     started, start = datetime.now(timezone.utc), time.perf_counter()
-    if not job.chosen:
-        counts = Counter(why for _, why in job.skipped)
-        reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
-        raise ValueError(
-            f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
-            "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
-        )
     from depthraster.io.image_formats import check_installed
     from depthraster.survey import FORMATS
 
@@ -117,7 +110,7 @@ def _export(
         with status("Checking what is finished"):
             kept = _kept(job, export, settings, threads) if resume else set()
         missing = [(camera, name) for camera, name in job.chosen if name not in kept]
-        scene = _prepared(mesh, threads) if missing else None
+        scene = prepared(mesh, threads) if missing else None
         made, begun = {}, time.perf_counter()
         with closing(_rendered(missing, scene, export, settings, units, threads)) as outcomes:
             for outcome in outcomes:
@@ -197,13 +190,6 @@ def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> 
     return export.keep(wanted, thread_count(threads))
 
 
-def _prepared(mesh: Mesh, threads: int | None) -> Scene:
-    from depthraster.scene import Scene
-
-    with status("Preparing the mesh"):
-        return Scene(mesh.vertices, mesh.faces, threads=threads)
-
-
 def _rendered(
     cameras: Sequence[tuple[Camera, str]],
     scene: Scene | None,
@@ -275,21 +261,10 @@ def _summary(job: Job, settings: Settings, results: Sequence[Outcome], n_kept: i
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
     if done:
-        click.echo(_unit(job.chunk, settings))
+        click.echo(unit_line(job.chunk, settings))
     if done and len(blank) == len(done):
         click.echo(
             "Warning: no camera sees the mesh; it must be in the chunk's own (local) coordinates, or in what --mesh-crs and "
             "--mesh-offset say it was exported in.",
             err=True,
         )
-
-
-def _unit(chunk: Chunk, settings: Settings) -> str:
-    steps = "" if settings.steps_per_unit is None else f", in steps of 1/{settings.steps_per_unit:.9g}"
-    if settings.unit == "world":
-        return f"Depths are in the world's units (metres where the chunk is georeferenced){steps}."
-    if chunk.scale is None:
-        return (
-            f"Depths are in chunk units{steps}; the chunk has no transform that would say how long they are."
-        )
-    return f"Depths are in chunk units{steps}; metres = depth * {chunk.scale:.9g}, the chunk's scale."
