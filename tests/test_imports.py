@@ -19,7 +19,7 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
-    ("contact_sheet", "landscape", "seen_faces", "selection"),
+    ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
     ("views",),
     ("render", "visibility"),
     ("edges", "io", "layers", "picking", "pipeline"),
