@@ -139,7 +139,13 @@ def write_json(
         return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"benchmark": name, "arguments": sys.argv[1:], "machine": machine, "results": results}
+    given = sys.argv[1:]  # but for where the file lies
+    given = [
+        word
+        for i, word in enumerate(given)
+        if "--json" not in (word.split("=")[0], given[i - 1] if i else "")
+    ]
+    document = {"benchmark": name, "arguments": given, "machine": machine, "results": results}
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=2) + "\n")
     os.replace(partial, path)

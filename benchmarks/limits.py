@@ -5,10 +5,10 @@ follow
 
 * the bytes that have to move, each cluster once and the image once, and the time they take at the streaming bandwidth that
   is measured in the same run: no renderer that looks at this mesh and writes this image is faster;
-* how tiles, taken by threads as they come, would fill 2 to 64 threads: the longest thread's time from the tiles' own times,
-  with the serial part beside it, and the bandwidth that would be asked of the memory. It is what the distribution of work
-  allows, not a promise: shared caches, clocks and memory of a larger machine are not known here. For 2 threads it stands
-  beside what is measured.
+* how tiles, taken by threads as they come, would fill 2 to 64 threads: when the last thread is done, from the tiles' own
+  times, the part of each that holds Python's lock, what is done once per view, and how long threads take to start, all
+  measured; and the bandwidth that would be asked of the memory. It is what the distribution of work allows, not a promise:
+  shared caches, clocks and memory of a larger machine are not known here. For 2 threads it stands beside what is measured.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from depthraster.scene import thread_count
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 _ARRAY = 1 << 28  # bytes of each array that is streamed through, far beyond caches
-_LATENCY = 50e-6  # seconds to start a thread, for the estimate
 
 
 @numba.njit(nogil=True)
@@ -110,15 +109,48 @@ def cluster_bytes(scene: dr.Scene) -> npt.NDArray[np.int64]:
     return total
 
 
-def makespan(seconds: list[float], threads: int) -> float:
-    """Return when the last of some threads is done that take pieces of work in their order, as they come."""
-    free = [i * _LATENCY for i in range(threads)]
+def makespan(seconds: list[float], threads: int, starting: float = 0.0, locked: float = 0.0) -> float:
+    """Return when the last of some threads is done that take pieces of work in their order, as they come.
+
+    Threads start ``starting`` seconds after one another; for the first ``locked`` seconds of a piece a thread has to be the
+    only one.
+    """
+    ready = [(i + 1) * starting if threads > 1 else 0.0 for i in range(threads)]
+    unlocked = 0.0
     for piece in seconds:
-        heapq.heappush(free, heapq.heappop(free) + piece)
-    return max(free)
+        begun = max(heapq.heappop(ready), unlocked)
+        unlocked = begun + min(locked, piece)
+        heapq.heappush(ready, begun + piece)
+    return max(ready)
 
 
-def measure(name: str, view: scenes.View, arguments: argparse.Namespace) -> dict[str, Any]:
+def starting_time(repeats: int, threads: int = 16) -> float:
+    """Return the seconds that starting, and ending, each thread of a pool takes."""
+
+    def pool() -> None:
+        with ThreadPoolExecutor(threads) as some:
+            for future in [some.submit(lambda: None) for _ in range(threads)]:
+                future.result()
+
+    return min(harness.interleaved({"": pool}, max(repeats, 5))[""]) / threads
+
+
+def locked_time(repeats: int) -> float:
+    """Return the seconds of a tile that go to Python and to calling kernels: tiles one pixel wide have little else."""
+    view = scenes.survey_view(2, 0.05)
+    scene = dr.Scene(view.vertices, view.faces)
+    tall, n = dr.Calibration(1, 64 * pipeline.TILE, 1e5), 64
+
+    def job() -> None:
+        dr.render_depth(scene, view.transform, tall, threads=1)
+
+    job()
+    return min(harness.interleaved({"": job}, max(repeats, 5))[""]) / n
+
+
+def measure(
+    name: str, view: scenes.View, arguments: argparse.Namespace, starting: float, locked: float
+) -> dict[str, Any]:
     """Watch one view, and time it."""
     where = view.transform, view.calibration
     scene = dr.Scene(view.vertices, view.faces)
@@ -152,7 +184,7 @@ def measure(name: str, view: scenes.View, arguments: argparse.Namespace) -> dict
         "mesh_bytes": once + groups, "mesh_bytes_as_asked": as_asked + groups * len(seconds), "image_bytes": out.nbytes,
         "seconds": {name: harness.summary(values) for name, values in times.items()},
         "estimate": {
-            str(n): makespan(list(seconds), n) + min(serial) for n in THREADS
+            str(n): makespan(list(seconds), n, starting, locked) + min(serial) for n in THREADS
         },
     }  # fmt: skip
 
@@ -227,12 +259,18 @@ def main() -> None:
         "\nmemory, all processors: "
         + ", ".join(f"{name} {value / 1e9:.1f} GB/s" for name, value in speed.items())
     )
+    starting, locked = starting_time(arguments.repeats), locked_time(arguments.repeats)
+    print(
+        f"starting a thread takes {harness.seconds(starting)}, "
+        f"Python and calling kernels at most {harness.seconds(locked)} a tile"
+    )
     results = []
     for n_faces in arguments.faces or (1e6, 1e7):
         view = scenes.survey_view(int(n_faces), arguments.scale)
-        result = measure("survey view", view, arguments)
+        result = measure("survey view", view, arguments, starting, locked)
         results.append(result | show(result, speed))
-    harness.write_json(arguments.json, "limits", machine, {"bandwidth": speed, "views": results})
+    found = {"bandwidth": speed, "starting": starting, "locked": locked, "views": results}
+    harness.write_json(arguments.json, "limits", machine, found)
 
 
 if __name__ == "__main__":

@@ -154,10 +154,13 @@ def test_bars_that_are_missed_are_said_so():
 
 
 def test_threads_take_tiles_as_they_come():
-    start = limits._LATENCY
-    assert limits.makespan([1.0] * 8, 2) == pytest.approx(4.0 + start)
-    assert limits.makespan([1.0] * 8, 64) == pytest.approx(1.0 + 7 * start, abs=1e-9 + 64 * start)
-    assert limits.makespan([5.0, 1.0, 1.0, 1.0], 2) == pytest.approx(5.0, abs=1e-3)
+    assert limits.makespan([1.0] * 8, 2) == 4.0
+    assert limits.makespan([1.0] * 8, 64) == 1.0
+    assert limits.makespan([5.0, 1.0, 1.0, 1.0], 2) == 5.0
+    assert limits.makespan([1.0] * 8, 1, starting=0.5) == 8.0
+    assert limits.makespan([1.0] * 8, 2, starting=0.5) == 5.0
+    assert limits.makespan([1.0] * 8, 64, locked=0.25) == 7 * 0.25 + 1.0
+    assert limits.makespan([1.0] * 8, 64, locked=2.0) == 8.0
 
 
 @numba.njit
