@@ -107,7 +107,8 @@ def sections(found: dict[str, dict[str, Any]]) -> dict[str, str]:
                 f"(processes that want to run; 0 is quiet): {min(loads):.1f} to {max(loads):.1f}."
             )
         else:
-            machine = f"{document['machine']['cpu']}, {document['machine']['cores']} cores, {document['machine']['date']}"
+            of = document["machine"]
+            machine = f"{of['cpu']}, {of['cores']} cores, {of['date']}, load {document['load']:.1f}."
             texts[name] = f"{machine}\n\n{document['printed']}"
     texts["bars"] = bars(found)
     return texts
