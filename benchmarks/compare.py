@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,9 @@ def contested(
         if done.returncode == 0 and file.exists():
             results["peers"][name] = json.loads(file.read_text())
         else:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            last = re.sub(
+                r"\x1b\[[0-9;]*m", "", (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            )
             results["peers"][name] = {"failed": f"it ended with {done.returncode}: {last}"}
         print(f"  {peers.PEERS[name].title}: {_in_short(results['peers'][name])}", flush=True)
     return results

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 import depthraster as dr
 from peers import Mesh, Missing
+from peers.depth_buffer import linearize, near_and_far
 
 _PINHOLE = """
 #version 330
@@ -67,8 +68,6 @@ void main() {
 
 _NOTHING = "#version 330\nin float depth;\nvoid main() {}\n"
 _COLOUR = "#version 330\nin float depth;\nout float colour;\nvoid main() { colour = depth; }\n"
-
-_BAND = 64  # rows made linear at a time, few enough for a cache
 
 
 class DepthBuffer:
@@ -186,24 +185,3 @@ class FloatTarget(DepthBuffer):
     def covered(self, depth: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which pixels were drawn."""
         return depth > 0.0
-
-
-def near_and_far(mesh: Mesh, transform: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return distances of planes around the mesh, along the camera's axis: the closer, the finer a depth buffer."""
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    axis = transform[:3, 2]
-    middle, half = axis @ (0.5 * (low + high) - transform[:3, 3]), 0.5 * np.abs(axis) @ (high - low)
-    far = 1.001 * (middle + half)
-    return max(0.999 * (middle - half), 1e-3 * far), far
-
-
-def linearize(depth: npt.NDArray[np.float32], near: float, far: float, pool: ThreadPoolExecutor) -> None:
-    """Turn a depth buffer's values, 0 at the near plane and 1 at the far one, into Z, in place."""
-
-    def band(start: int) -> None:
-        part = depth[start : start + _BAND]
-        np.multiply(part, np.float32(near - far), out=part)
-        np.add(part, np.float32(far), out=part)
-        np.divide(np.float32(near * far), part, out=part)
-
-    list(pool.map(band, range(0, len(depth), _BAND)))

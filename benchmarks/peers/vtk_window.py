@@ -19,7 +19,7 @@ from vtkmodules.vtkCommonCore import vtkFloatArray, vtkVersion
 
 import depthraster as dr
 from peers import Mesh
-from peers.llvmpipe import linearize, near_and_far
+from peers.depth_buffer import linearize, near_and_far
 
 
 class Window:
