@@ -20,10 +20,10 @@ LAYERS = [
     ("comparison", "survey"),
     ("gallery", "manifest"),
     ("contact_sheet", "landscape", "seen_faces", "selection"),
-    ("views",),
+    ("heights", "views"),
     ("render", "visibility"),
     ("edges", "io", "layers", "picking", "pipeline"),
-    ("derived",),
+    ("derived", "grid"),
     ("pictures", "scene"),
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
@@ -49,6 +49,7 @@ HEAVY = (
     "pyproj",
     "yaml",
     "cv2",
+    "rasterio",
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
+from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
 from depthraster.layers import Layers
 from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
@@ -32,6 +33,8 @@ __all__ = [
     "Comparison",
     "FacesSeen",
     "FormatError",
+    "HeightField",
+    "HeightFile",
     "Layers",
     "Picks",
     "RenderedView",
@@ -42,6 +45,7 @@ __all__ = [
     "VisibilityTable",
     "compare",
     "faces_seen",
+    "height_field",
     "load_calibrations",
     "load_chunk",
     "load_mesh",
@@ -54,6 +58,7 @@ __all__ = [
     "save_chunk",
     "visibility_table",
     "visible",
+    "write_height_field",
 ]
 
 # What reads files is imported when first used: it takes libraries that rendering does not need.
