@@ -19,6 +19,7 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
+    ("orthophoto",),
     ("contact_sheet", "landscape", "seen_faces", "selection"),
     ("heights", "views"),
     ("render", "visibility"),

@@ -9,6 +9,7 @@ from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
 from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
 from depthraster.layers import Layers
+from depthraster.orthophoto import Orthophoto, orthorectify
 from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
@@ -36,6 +37,7 @@ __all__ = [
     "HeightField",
     "HeightFile",
     "Layers",
+    "Orthophoto",
     "Picks",
     "RenderedView",
     "Scene",
@@ -51,6 +53,7 @@ __all__ = [
     "load_mesh",
     "look_at",
     "nadir",
+    "orthorectify",
     "pick_point",
     "render",
     "render_depth",
