@@ -385,12 +385,13 @@ def write_height_field(
     def pieces() -> Iterator[npt.NDArray[Any]]:
         nonlocal n_seen, lowest, highest
         for done, (_, heights) in enumerate(_windows(scene, grid, n_threads), 1):
-            piece = heights.astype(kept)
-            seen = piece[~np.isnan(piece)]
+            seen = heights[~np.isnan(heights)].astype(kept) if any(heights.strides) else np.empty(0)
             if seen.size:
                 n_seen += seen.size
                 lowest, highest = min(lowest, float(seen.min())), max(highest, float(seen.max()))
-            yield piece
+                yield heights.astype(kept)
+            else:
+                yield np.broadcast_to(kept.type(np.nan), heights.shape)
             if progress is not None:
                 progress(done, total)
 
@@ -404,13 +405,13 @@ def write_height_field(
 
 
 def _windows(scene: Scene, grid: Grid, threads: int) -> Iterator[tuple[Window, Array]]:
-    """Yield windows and their heights (h, w), in an array that the next one is written over."""
+    """Yield windows and their heights (h, w), in an array that the next one is written over, or without strides."""
     to_grid = np.eye(4)
     to_grid[:3, :3] = grid.axes.T
     layers: Layers | None = None
     for window in grid.windows(BLOCK, _COLS):
         if grid.is_empty(window):
-            yield window, np.full((window.n_rows, window.n_cols), np.nan)
+            yield window, np.broadcast_to(np.nan, (window.n_rows, window.n_cols))
             continue
         transform, calibration = grid.camera(window)
         layers = render(

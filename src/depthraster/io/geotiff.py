@@ -76,7 +76,8 @@ def write_geotiff(
         Whatever rasterio takes.
     pieces : iterable of (h, w) or (h, w, C) arrays
         From left to right and from top to bottom: `BLOCK` rows each but for the last ones, and a multiple of `BLOCK` columns
-        but for the last of a row. Taken one by one, and not kept: the next may be written over the last.
+        but for the last of a row. Taken one by one, and not kept: the next may be written over the last. Of one that is the
+        same everywhere, by ``np.broadcast_to``, a tile is compressed once.
     nodata : float, optional
         The value of pixels that mean nothing.
     names : tuple of str
@@ -133,17 +134,20 @@ def write_geotiff(
 
 
 def _packed(pieces: Iterable[npt.NDArray[Any]], bands: int, threads: int) -> Iterator[bytes]:
-    """Yield the tiles of pieces, filled up and compressed, some of them while the next piece is made."""
+    """Yield the tiles of pieces, compressed, some of them while the next piece is made."""
     waiting: deque[Future[bytes]] = deque()
+    plain: dict[bytes, Future[bytes]] = {}  # of tiles with one value
     with ThreadPoolExecutor(threads) as pool:
         try:
             for piece in pieces:
-                rows = piece.reshape(*piece.shape[:2], bands)
-                for col in range(0, rows.shape[1], BLOCK):
-                    part = rows[:, col : col + BLOCK]
-                    tile = np.zeros((BLOCK, BLOCK, bands), rows.dtype)
-                    tile[: part.shape[0], : part.shape[1]] = part
-                    waiting.append(pool.submit(packed, tile))
+                for tile in _tiles(piece.reshape(*piece.shape[:2], bands)):
+                    if any(tile.strides):
+                        waiting.append(pool.submit(packed, tile))
+                        continue
+                    value = tile[0, 0, :1].tobytes()
+                    if value not in plain:
+                        plain[value] = pool.submit(packed, tile)
+                    waiting.append(plain[value])
                 while len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -151,6 +155,19 @@ def _packed(pieces: Iterable[npt.NDArray[Any]], bands: int, threads: int) -> Ite
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _tiles(piece: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Yield the tiles of an (h, w, C) piece from left to right, filled up with zeros; those of one value without strides."""
+    for col in range(0, piece.shape[1], BLOCK):
+        part = piece[:, col : col + BLOCK]
+        shape = BLOCK, BLOCK, piece.shape[2]
+        if not any(part.strides):
+            yield np.broadcast_to(part[0, 0, 0], shape)
+            continue
+        tile = np.zeros(shape, piece.dtype)
+        tile[: part.shape[0], : part.shape[1]] = part
+        yield tile
 
 
 def _place_tags(
