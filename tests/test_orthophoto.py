@@ -201,6 +201,30 @@ def test_a_chunks_photo_on_a_map(tmp_path):
         assert [sample[0] for sample in dataset.sample([(x, y)])] == [200]
 
 
+def test_two_real_photos_of_the_same_thing_agree(real_data):
+    """An apple and two bananas, 600 x 400 pixels of some 0.002 units: spots lie on spots, to the cell of 0.0015."""
+    from PIL import Image
+    from scipy.ndimage import binary_erosion, gaussian_filter
+
+    folder = real_data / "delfem2_mvs"
+    chunk, scene = dr.load_chunk(folder / "camera.xml"), dr.Scene.from_mesh(folder / "foo.obj")
+    field = dr.height_field(scene, chunk.region, 0.0015)
+    masks, details = [], []
+    for label in ("IMG_4190", "IMG_4200"):
+        photo, camera = np.asarray(Image.open(folder / f"{label}.JPG")), chunk.camera(label)
+        lens = camera.calibration.scaled(photo.shape[1] / camera.calibration.width)
+        ortho = dr.orthorectify(photo, field, camera.transform, lens, scene=scene)
+        grey, weight = ortho.image.mean(axis=-1), ortho.mask.astype(float)
+        blurred = gaussian_filter(grey * weight, 6) / np.maximum(gaussian_filter(weight, 6), 1e-6)
+        masks.append(ortho.mask)
+        details.append(grey - blurred)  # the light falls otherwise
+    both = binary_erosion(masks[0] & masks[1], iterations=12)
+    assert both.sum() > 50_000
+    shifts = [(row, col) for row in range(-3, 4) for col in range(-3, 4)]
+    alike = [np.corrcoef(details[0][both], np.roll(details[1], s, (0, 1))[both])[0, 1] for s in shifts]
+    assert shifts[int(np.argmax(alike))] == (0, 0) and max(alike) > 0.7
+
+
 @pytest.mark.parametrize(
     ("channels", "dtype"), [(1, "uint8"), (3, "uint8"), (4, "uint16"), (2, "float32"), (5, "int16")]
 )
