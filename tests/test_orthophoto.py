@@ -156,6 +156,7 @@ def test_cropped_to_what_the_photo_shows(monkeypatch):
     looked_at = []
     seen = orthophoto_module.visible
     monkeypatch.setattr(orthophoto_module, "_SIDE", 32)
+    monkeypatch.setattr(orthophoto_module, "_CELLS", 1000)
     monkeypatch.setattr(
         orthophoto_module, "visible", lambda *args, **more: looked_at.append(1) or seen(*args, **more)
     )

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Orthophoto", "orthorectify"]
 
 _ORDERS = {"nearest": 0, "bilinear": 1, "cubic": 3}  # of the splines
-_SIDE = 2048  # cells of a square that is looked at as one
+_SIDE = 256  # cells on a side of the squares that are left out where the camera cannot see them
+_CELLS = 1 << 22  # that are looked at together
 _CURVED = 0.01  # of a square's diagonal: more than a map's straight lines bend in the world
 
 Array = npt.NDArray[np.float64]
@@ -169,10 +170,10 @@ def orthorectify(
         cells = height_field(mesh, bounds, resolution, threads=threads)
         hiding = mesh if scene is None else Scene.from_mesh(scene, threads=threads)
     places, pixels = [np.empty((2, 0), np.intp)], [np.empty((0, 2))]
-    for square, points in _squares(cells, chunk, to_camera, calibration):
+    for at_cells in _candidates(cells, chunk, to_camera, calibration):
+        points = _placed(cells, chunk, at_cells)
         found = visible(hiding, points, transform, calibration, tolerance, threads=threads)
-        has = np.argwhere(~np.isnan(cells.heights[square])).T + [[square[0].start], [square[1].start]]
-        places.append(has[:, found.visible])
+        places.append(at_cells[:, found.visible])
         pixels.append(found.pixel[found.visible])
     (rows, cols), at = np.concatenate(places, axis=1), np.concatenate(pixels)
     (height, width), (a, b, c, d, e, f) = cells.heights.shape, cells.affine
@@ -200,53 +201,73 @@ def _hiding(cells: HeightField, chunk: Chunk | None) -> Any:
     return mesh if chunk is None else chunk.from_world(mesh, cells.crs)
 
 
-def _parts(cells: HeightField) -> Iterator[tuple[slice, slice]]:
-    height, width = cells.heights.shape
-    for row in range(0, height, _SIDE):
-        for col in range(0, width, _SIDE):
-            yield slice(row, min(row + _SIDE, height)), slice(col, min(col + _SIDE, width))
+def _in_chunk(cells: HeightField, chunk: Chunk | None, points: Array) -> Array:
+    """Return points (n, 3) in the axes of a grid in the frame that a camera's transform leads to."""
+    moved = points if np.array_equal(cells.axes, np.eye(3)) else points @ cells.axes.T
+    return moved if chunk is None else np.asarray(chunk.from_world(moved, cells.crs))
 
 
-def _squares(
+def _placed(cells: HeightField, chunk: Chunk | None, at: npt.NDArray[np.intp]) -> Array:
+    """Return where the surface is at the centres of cells, rows and columns (2, n)."""
+    (a, _, c, _, e, f), (rows, cols) = cells.affine, at
+    points = np.stack([c + a * (cols + 0.5), f + e * (rows + 0.5), cells.heights[rows, cols]], axis=1)
+    return _in_chunk(cells, chunk, points)
+
+
+def _candidates(
     cells: HeightField, chunk: Chunk | None, to_camera: Array, calibration: Calibration
-) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """Yield squares of cells that may be in the image, and where the surface is there, (n, 3), in the camera's chunk.
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield rows and columns (2, n) of cells that have heights, leaving out squares that cannot be in the image."""
+    waiting: list[npt.NDArray[np.intp]] = []
+    n, limits = 0, plane_bounds(calibration)
+    for row in range(0, len(cells.heights), _SIDE):
+        band = cells.heights[row : row + _SIDE]
+        starts = np.arange(0, band.shape[1], _SIDE)
+        known = np.where(np.isfinite(band), band, np.nan)
+        low = np.fmin.reduceat(np.fmin.reduce(known, axis=0), starts)
+        high = np.fmax.reduceat(np.fmax.reduce(known, axis=0), starts)
+        some = ~np.isnan(low)
+        starts = starts[some]
+        boxes = _boxes(cells, starts, row, low[some], high[some])
+        corners = _in_chunk(cells, chunk, boxes.reshape(-1, 3)) @ to_camera[:3, :3].T + to_camera[:3, 3]
+        for col in starts[_may_be_imaged(corners.reshape(boxes.shape), limits)]:
+            found = np.argwhere(np.isfinite(band[:, col : col + _SIDE])).T + [[row], [col]]
+            waiting.append(found)
+            n += found.shape[1]
+            if n >= _CELLS:
+                yield np.concatenate(waiting, axis=1)
+                waiting, n = [], 0
+    if waiting:
+        yield np.concatenate(waiting, axis=1)
 
-    ``n`` is the number of the square's cells that have heights, row by row.
+
+def _boxes(cells: HeightField, cols: npt.NDArray[np.intp], row: int, low: Array, high: Array) -> Array:
+    """Return the corners (n, 8, 3) of the boxes that squares of cells are in, in the axes of the grid."""
+    a, _, c, _, e, f = cells.affine
+    boxes = np.empty((len(cols), 2, 2, 2, 3))
+    boxes[:, 0, ..., 0] = (c + a * cols)[:, None, None]
+    boxes[:, 1, ..., 0] = (c + a * (cols + _SIDE))[:, None, None]
+    boxes[:, :, 0, :, 1], boxes[:, :, 1, :, 1] = f + e * row, f + e * (row + _SIDE)
+    boxes[..., 0, 2], boxes[..., 1, 2] = low[:, None, None], high[:, None, None]
+    return boxes.reshape(-1, 8, 3)
+
+
+def _may_be_imaged(corners: Array, limits: Array) -> npt.NDArray[np.bool_]:
+    """Return in which of n boxes with corners (n, 8, 3), its own frame, a camera may image something; (n,).
+
+    ``limits`` are its `plane_bounds`.
     """
-
-    def placed(points: Array) -> Array:
-        return points if chunk is None else np.asarray(chunk.from_world(points, cells.crs))
-
-    for square in _parts(cells):
-        has = ~np.isnan(cells.heights[square])
-        if not has.any():
-            continue
-        corners = placed(_corners(cells, square, has))
-        if not _may_be_imaged(corners @ to_camera[:3, :3].T + to_camera[:3, 3], calibration):
-            continue
-        yield square, placed(cells.points(*square)[has])
-
-
-def _corners(cells: HeightField, square: tuple[slice, slice], has: npt.NDArray[np.bool_]) -> Array:
-    """Return the corners of the box that a square of cells is in, (8, 3), the scene's coordinates."""
-    (a, _, c, _, e, f), heights = cells.affine, cells.heights[square][has]
-    x = [c + a * square[1].start, c + a * square[1].stop]
-    y = [f + e * square[0].start, f + e * square[0].stop]
-    box = np.stack(np.meshgrid(x, y, [heights.min(), heights.max()]), axis=-1).reshape(-1, 3)
-    return np.asarray(box @ cells.axes.T)
-
-
-def _may_be_imaged(corners: Array, calibration: Calibration) -> bool:
-    """Return whether a frame camera may image something within corners (8, 3), its own frame; other lenses may always."""
-    x0, x1, y0, y1 = plane_bounds(calibration).tolist()
-    room = _CURVED * float(np.linalg.norm(np.ptp(corners, axis=0)))
-    x, y, z = corners.T
+    x0, x1, y0, y1 = limits.tolist()
     if not np.isfinite([x0, x1, y0, y1]).all():
-        return True
-    beside = (x0 * z - x, x - x1 * z, y0 * z - y, y - y1 * z, -z)  # positive outside one of the planes
-    reach = (np.hypot(1.0, x0), np.hypot(1.0, x1), np.hypot(1.0, y0), np.hypot(1.0, y1), 1.0)
-    return not any((side > room * far).all() for side, far in zip(beside, reach, strict=True))
+        return np.ones(len(corners), np.bool_)
+    room = _CURVED * np.linalg.norm(np.ptp(corners, axis=1), axis=1)[:, None]
+    x, y, z = np.moveaxis(corners, 2, 0)
+    # Positive beyond one of the five planes around what is imaged.
+    beyond = (
+        (x0 * z - x) / np.hypot(1.0, x0), (x - x1 * z) / np.hypot(1.0, x1), (y0 * z - y) / np.hypot(1.0, y0),
+        (y - y1 * z) / np.hypot(1.0, y1), -z,
+    )  # fmt: skip
+    return np.asarray(~np.any([(side > room).all(axis=1) for side in beyond], axis=0))
 
 
 def _sampled(photo: npt.NDArray[Any], pixels: Array, resampling: str) -> Iterator[npt.NDArray[Any]]:
