@@ -27,6 +27,7 @@ STAGES = (
     ("depthraster.pipeline", "fill_rays", "tiles: rays"),
     ("depthraster.pipeline", "bound_rays", "tiles: bounds of the rays"),
     ("depthraster.pipeline", "clusters_in_tile", "tiles: select clusters"),
+    ("depthraster.pipeline", "front_to_back", "tiles: look what hides what"),
     ("depthraster.pipeline", "draw_clusters", "tiles: set-up and coverage"),
     ("depthraster.pipeline", "resolve_tile", "tiles: depth and alpha out"),
 )

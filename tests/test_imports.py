@@ -20,7 +20,7 @@ LAYERS = [
     ("comparison", "survey"),
     ("gallery", "manifest"),
     ("orthophoto",),
-    ("contact_sheet", "landscape", "seen_faces", "selection"),
+    ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
     ("heights", "views"),
     ("render", "visibility"),
     ("edges", "io", "layers", "picking", "pipeline"),
