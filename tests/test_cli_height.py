@@ -46,7 +46,7 @@ def test_a_mesh_in_its_own_coordinates(tmp_path):
     assert re.fullmatch(
         rf"{re.escape(str(out))}: 120 x 120 cells of 0.5, 100% of them with heights, float64, in \d+\.\d s\.\n"
         rf"Coordinates are in WGS 84 / UTM zone 32N; heights {z.min():.3f} to {z.max():.3f}\.\n",
-        result.output,
+        result.stdout,
     )
     field = dr.HeightField.load(out)
     assert field.crs == UTM32 and field.bounds == around(x, y, 0.5)
@@ -153,10 +153,12 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, project):
         assert result.exit_code == 1 and says in result.stderr, (options, result.output)
         assert result.stderr.count("\n") == 1 and not out.exists()
     result = run("height", mesh, "-o", tmp_path / "dem.png", "-r", 1)
-    assert result.exit_code == 1 and ".tif or .tiff is needed" in result.stderr
+    assert result.exit_code == 2 and "end its name in .tif or .tiff" in result.stderr
     for arguments, says in (
         ([mesh, mesh], "A chunk comes first"),
-        ([mesh, "--model", "0"], "are about a CHUNK"),
+        ([mesh, "--model", "0"], "--model is about a CHUNK"),
+        ([mesh, "--chunk", "0"], "--chunk is about a CHUNK"),
+        ([mesh, "--mesh-crs", UTM32], "--mesh-crs is about a CHUNK"),
         ([project.path, "--mesh-crs", UTM32], "are about MESH"),
         ([project.path, mesh, "--model", "0"], "leave out MESH"),
         ([project.path, mesh, "--mesh-offset", 1, 2, 3], "in the units of --mesh-crs"),
