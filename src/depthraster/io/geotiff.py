@@ -110,26 +110,28 @@ def write_geotiff(
         )
     height, width, bands = shape
     tags = _place_tags(bands, dtype, affine, crs, nodata, names)
+    n_tiles = -(-height // BLOCK) * -(-width // BLOCK)
+    n_bytes = n_tiles * BLOCK * BLOCK * (bands * dtype.itemsize + (mask is not None))
     colours = 3 if bands in (3, 4) and dtype in (np.uint8, np.uint16) else 1
-    usual: dict[str, Any] = {"tile": (BLOCK, BLOCK), "compression": "zlib", "metadata": None}
     # Written by tifffile: GDAL keeps it to itself when a disk is full, and leaves holes.
     with (
         written_whole(path) as temporary,
-        tifffile.TiffWriter(temporary, bigtiff=height * width * bands * dtype.itemsize > _CLASSIC) as tif,
+        tifffile.TiffWriter(temporary, bigtiff=n_bytes > _CLASSIC) as tif,
     ):
         tif.write(
             _packed(pieces, bands, threads), shape=(height, width, bands) if bands > 1 else (height, width),
             dtype=dtype, predictor=predictor_of(dtype), photometric="rgb" if colours == 3 else "minisblack",
             planarconfig="contig" if bands > 1 else None, extrasamples=["unspecified"] * (bands - colours) or None,
-            software="depthraster", extratags=tags, **usual,
+            software="depthraster", extratags=tags, tile=(BLOCK, BLOCK), compression="zlib", metadata=None,
         )  # fmt: skip
         if mask is not None:
+            # A bit each, as it is: tifffile has not compressed bits for long.
             tif.write(
                 np.ascontiguousarray(mask),
                 photometric="mask",
                 subfiletype=4,
-                compressionargs={"level": 1},
-                **usual,
+                tile=(BLOCK, BLOCK),
+                metadata=None,
             )
 
 
@@ -229,7 +231,10 @@ def read_geotiff(path: str | os.PathLike[str], band: int = 1) -> GeoImage:
                 pixels = dataset.read(band)
                 valid = dataset.read_masks(band) > 0
                 crs = None if dataset.crs is None else dataset.crs.to_string()
-    except rasterio.errors.RasterioError as error:
+    except (
+        rasterio.errors.RasterioError,
+        rasterio.errors.RasterioIOError,
+    ) as error:  # kin since rasterio 1.4
         raise FormatError(
             f"{path}: not read as a raster ({error.__cause__ or error}); a whole GeoTIFF is needed: write it again"
         ) from error
