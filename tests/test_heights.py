@@ -151,6 +151,17 @@ def test_which_cells_there_are():
     assert dr.height_field(flat, resolution=0.3).heights.shape == (1, 4)
 
 
+@pytest.mark.parametrize("origin", [(0, 0, 0), UTM, ECEF])
+def test_the_upper_of_two_sheets_is_seen_however_large_cells_are(origin):
+    low = np.array([[0, 0, 0], [4e6, 0, 0], [4e6, 4e6, 0], [0, 4e6, 0]], float)
+    for gap in (0.0, 1e-3, 1e3):
+        vertices = np.concatenate([low, low + [0, 0, gap]]) + origin
+        faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+        x, y, z = origin
+        field = dr.height_field((vertices, faces), (x, y, x + 4e6, y + 4e6), 1e6)
+        assert_allclose(field.heights, z + gap, rtol=0, atol=2e-9)
+
+
 def test_a_facade_stands_upright():
     vertices, faces = house()
     field = dr.height_field((vertices, faces), None, 0.25, direction=(0, 1, 0))  # from the south
@@ -448,6 +459,9 @@ def test_reads_what_others_write(rasterio, tmp_path):
         field.crs == "EPSG:2056" and field.resolution == (2.0, 3.0) and field.bounds == (100, 194, 106, 200)
     )
     assert_allclose(field.points()[1, 2], [105, 195.5, 6])
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        again = dr.HeightField(dataset.read(1, masked=True), dataset.transform, dataset.crs)
+    assert np.array_equal(again.heights, field.heights, equal_nan=True) and again.affine == field.affine
     assert dr.HeightField.load(tmp_path / "a.tif", 2).heights[1, 0] == 14
     with pytest.raises(dr.FormatError, match="there is no band 3; one of 1 to 2"):
         dr.HeightField.load(tmp_path / "a.tif", 3)

@@ -131,8 +131,9 @@ def lay_grid(scene: Scene, bounds: Any, resolution: Any, direction: Any, up: Any
             "resolution or smaller bounds"
         )
     # The camera is just above the mesh: the nearer it is, the finer are the steps of the depth by which surfaces are told
-    # apart.
-    above = float(high[2]) + 0.01 * float(high[2] - low[2]) + cell
+    # apart. But above it, however coordinates are rounded.
+    rounding = float(np.spacing(max(reach, abs(low[2]), abs(high[2]))))
+    above = float(high[2]) + 0.01 * float(high[2] - low[2]) + _FINEST * rounding
     seen = float(low[0]), float(low[1]), float(high[0]), float(high[1])
     return Grid(
         float(left), float(top), cell, int(width), int(height), axes, seen, (float(low[2]), float(high[2])), float(lowest),

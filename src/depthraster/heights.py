@@ -65,7 +65,9 @@ class HeightField:
     axes: Array = field(default_factory=lambda: np.eye(3))
 
     def __post_init__(self) -> None:
-        heights = np.asarray(self.heights)
+        given: Any = self.heights
+        masked = np.ma.isMaskedArray(given)  # as rasterio reads them
+        heights = np.asarray(given.astype(np.float64).filled(np.nan) if masked else given)
         if heights.dtype.kind not in "fiu":
             raise TypeError(f"heights are of type {heights.dtype}; real numbers are needed: convert them")
         if heights.ndim != 2 or heights.size == 0:
