@@ -13,8 +13,8 @@ from depthraster import heights as heights_module
 from depthraster.cli import progress
 from depthraster.crs import map_system
 from exports import SCALE, run, write_survey
+from surfaces import UTM, around, terrain
 from survey_project import survey
-from test_heights import UTM, around, terrain
 
 rasterio = pytest.importorskip("rasterio", reason="no wheel of rasterio")
 UTM32 = "EPSG:32632"
@@ -126,6 +126,11 @@ def test_people_see_how_far_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(heights_module, "_COLS", 512)
     result = run("height", mesh, "-o", tmp_path / "dem.tif", "-r", 0.01)
     assert [line for line in result.stderr.splitlines() if re.fullmatch(r"\d of 4 windows, \d+ s left", line)]
+    monkeypatch.setattr(progress, "on_terminal", lambda: True)
+    result = run("height", mesh, "-o", tmp_path / "bar.tif", "-r", 0.01)
+    assert result.exit_code == 0 and "windows," not in result.stderr
+    assert (tmp_path / "bar.tif").read_bytes() == (tmp_path / "dem.tif").read_bytes()
+    monkeypatch.undo()
     result = run("height", mesh, "-o", tmp_path / "away.tif", "-r", 0.5, "--bounds", 100, 100, 200, 200)
     assert (
         result.exit_code == 0 and "0% of them with heights" in result.stdout and "no heights" in result.stdout

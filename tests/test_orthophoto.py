@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 
 import depthraster as dr
 from depthraster import orthophoto as orthophoto_module
+from surfaces import UTM, house, terrain
 from survey_project import LENS, survey
-from test_heights import UTM, house, terrain
 
 scipy = pytest.importorskip("scipy", reason="no wheel of scipy")
 FISHEYE = dr.Calibration(width=420, height=400, f=280, cx=2, cy=-3, k1=-0.02, type="fisheye")
