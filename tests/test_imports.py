@@ -29,7 +29,8 @@ LAYERS = [
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
     ("calibration",),
-    ("drawing", "kernels", "sparse", "transforms", "crs", "world"),
+    ("curve", "drawing", "sparse", "transforms", "crs", "world"),
+    ("kernels",),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

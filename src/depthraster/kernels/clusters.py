@@ -1,8 +1,8 @@
 """Preparing a mesh: Morton keys of its faces, then clusters of faces with vertices of their own.
 
 Everything here runs once per mesh, over ranges of faces that are independent of each other, so that the
-caller can give each range to a thread and still get the same bits. Sorting the keys is numpy's; choosing
-bounds, steps and ranges is ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
+caller can give each range to a thread and still get the same bits. Choosing bounds, buckets and ranges is ``curve.py``'s,
+steps ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
 
 A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number
 of one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
@@ -20,12 +20,23 @@ import numpy as np
 
 from depthraster.kernels.jit import inner, kernel
 
-__all__ = ["LANES", "MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys", "scatter_keys"]
+__all__ = [
+    "DIGIT_BITS",
+    "LANES",
+    "MAX_FACES",
+    "MAX_VERTICES",
+    "MIN_FACES",
+    "build_clusters",
+    "face_keys",
+    "scatter_keys",
+    "sort_bucket",
+]
 
 MAX_FACES = 128
 MAX_VERTICES = 256
 LANES = 16  # vertices are read in groups of this size; MAX_VERTICES and MAX_FACES are multiples of it
 MIN_FACES = 64  # a cut is sought between this number of faces and MAX_FACES
+DIGIT_BITS = 11  # of the keys, sorted at a time: counts fit the nearest cache
 _HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
 _HASH_MASK = _HASH_SLOTS - 1
 
@@ -119,6 +130,41 @@ def scatter_keys(keys, start, stop, shift, places, sorted_keys):
             bucket = key >> shift
             sorted_keys[places[bucket]] = key
             places[bucket] += 1
+
+
+@kernel
+def sort_bucket(keys, start, stop, low_bits, spare, counts):
+    """Sort the keys of one bucket, ``keys[start:stop]``, of which the lowest ``low_bits`` of the Morton codes differ.
+
+    Digit by digit, the lowest first; keys with one code stay in the order of their faces, which they come in. What is in
+    order already is left. ``spare`` has the length of ``keys``, and its part of the bucket is written over; ``counts``
+    (2 ** `DIGIT_BITS`) is scratch.
+    """
+    ascending = True
+    for i in range(start + 1, stop):
+        if keys[i] < keys[i - 1]:
+            ascending = False
+            break
+    if ascending:
+        return
+    source, target = keys, spare
+    n_passes = (low_bits + DIGIT_BITS - 1) // DIGIT_BITS
+    mask = np.uint64((1 << DIGIT_BITS) - 1)
+    for turn in range(n_passes):
+        shift = np.uint64(32 + DIGIT_BITS * turn)
+        counts[:] = 0
+        for i in range(start, stop):
+            counts[(source[i] >> shift) & mask] += 1
+        place = start
+        for digit in range(counts.shape[0]):
+            place, counts[digit] = place + counts[digit], place
+        for i in range(start, stop):
+            digit = (source[i] >> shift) & mask
+            target[counts[digit]] = source[i]
+            counts[digit] += 1
+        source, target = target, source
+    if n_passes % 2:
+        keys[start:stop] = spare[start:stop]
 
 
 @inner
