@@ -178,36 +178,49 @@ def _precedes(local, a, b):
 
 
 @inner
-def _normal_cone(local, corners, first, stop, cone):
+def _normal_cone(local, corners, first, stop, cone, work):
     """Axis and cosine of the half angle of a cone around the faces' normals; cosine -2 means "no cone".
 
     Faces without area have no normal and no say: no pixel can be seen on them. A face so thin that
-    rounding could turn its normal ends the cone.
+    rounding could turn its normal ends the cone. ``work`` (9, MAX_FACES) is scratch.
     """
-    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
     cone[0], cone[1], cone[2], cone[3] = 0.0, 0.0, 0.0, -2.0
+    n = stop - first
+    if n < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
+    nx, ny, nz, ux, uy, uz = work[0], work[1], work[2], work[3], work[4], work[5]
+    sides, norm, along = work[6], work[7], work[8]
+    for i in range(n):
+        a, b, c = corners[3 * (first + i)], corners[3 * (first + i) + 1], corners[3 * (first + i) + 2]
+        px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
+        qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
+        nx[i], ny[i], nz[i] = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+        sides[i] = (px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz)
+    # Roots and quotients, which take their time, in loops that vectorize: over whole vectors, of which the rest is not used.
+    whole = ((n + LANES - 1) // LANES) * LANES
+    for i in range(whole):
+        norm[i] = np.sqrt(nx[i] * nx[i] + ny[i] * ny[i] + nz[i] * nz[i])
+        sides[i] = np.sqrt(sides[i])
+    for i in range(n):
+        if not norm[i] > 1e-7 * sides[i]:
+            if norm[i] != 0.0:
+                return
+            norm[i] = np.inf  # no say
+    for i in range(whole):
+        ux[i], uy[i], uz[i] = nx[i] / norm[i], ny[i] / norm[i], nz[i] / norm[i]
+    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
+    for i in range(n):
+        sum_x, sum_y, sum_z = sum_x + ux[i], sum_y + uy[i], sum_z + uz[i]
+    length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+    if not length > 1e-3:
+        return
+    sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
+    for i in range(whole):
+        along[i] = (sum_x * nx[i] + sum_y * ny[i] + sum_z * nz[i]) / norm[i]
     least = 2.0
-    for turn in range(2):
-        if turn == 1:
-            length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
-            if not length > 1e-3:
-                return
-            sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
-        for face in range(first, stop):
-            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
-            px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
-            qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
-            nx, ny, nz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-            norm = np.sqrt(nx * nx + ny * ny + nz * nz)
-            sides = np.sqrt((px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz))
-            if not norm > 1e-7 * sides:
-                if norm == 0.0:
-                    continue
-                return
-            if turn == 0:
-                sum_x, sum_y, sum_z = sum_x + nx / norm, sum_y + ny / norm, sum_z + nz / norm
-            else:
-                least = min(least, (sum_x * nx + sum_y * ny + sum_z * nz) / norm)
+    for i in range(n):
+        if norm[i] < np.inf:
+            least = min(least, along[i])
     cone[0], cone[1], cone[2] = sum_x, sum_y, sum_z
     cone[3] = least - 1e-5  # room for the rounding to float32
 
@@ -253,6 +266,7 @@ def build_clusters(
     names = np.empty(MAX_VERTICES, np.int64)
     local = np.empty((3, MAX_VERTICES), np.float64)
     box = np.empty((2, 3), np.float64)
+    work = np.zeros((9, MAX_FACES), np.float64)
     n_clusters = 0
     n_corners = 0
     n_narrow = 0
@@ -323,7 +337,7 @@ def build_clusters(
                     narrow[n_narrow + axis * n_vertices + number] = np.int32(
                         np.rint((local[axis, number] - centre) * inverse_step)
                     )
-        _normal_cone(local, corners, first, at - start, cone_of[n_clusters])
+        _normal_cone(local, corners, first, at - start, cone_of[n_clusters], work)
         for number in range(n_vertices):
             vertex_ids[n_ids + number] = names[number]
         n_ids += n_vertices
