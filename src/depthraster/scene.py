@@ -283,7 +283,9 @@ class Scene:
             order, bounds, n_dropped = faces_in_order(vertices, faces, invalid, pool)
             origin = 0.5 * bounds[0] + 0.5 * bounds[1]
             step, widest = _lattice(vertices, faces, order, origin, storage)
-            arrays, corners = _clustered(vertices, faces, order, origin, step, widest, pool)
+            of_faces, of_clusters = _clustered(vertices, faces, order, origin, step, widest, pool)
+            del order  # which is as large as what follows
+            arrays, corners = _joined(of_faces, of_clusters, step)
         for array in (bounds, origin, *arrays[:-2], *corners):
             array.flags.writeable = False
         self._arrays = arrays
@@ -376,7 +378,8 @@ def _clustered(
     step: float,
     widest: float,
     pool: ThreadPoolExecutor,
-) -> tuple[ClusterArrays, CornerArrays]:
+) -> tuple[tuple[npt.NDArray[Any], ...], list[list[npt.NDArray[Any]]]]:
+    """Cut the order into clusters; return arrays by face, and by cluster or vertex in pieces."""
     n_faces = len(order)
     face_ids = np.empty(n_faces, np.int32)
     corners = np.empty(3 * n_faces, np.uint8)
@@ -402,13 +405,24 @@ def _clustered(
             narrow[:n_narrow].copy(), wide[:n_wide].copy(), ids[: n_vertices_of[:used].sum()].copy(),
         )  # fmt: skip
 
-    parts = [list(part) for part in zip(*pool.map(build, ranges_of(n_faces)), strict=True)]
+    pieces = [list(part) for part in zip(*pool.map(build, ranges_of(n_faces)), strict=True)]
+    return (face_ids, corners, turns), pieces
+
+
+def _joined(
+    of_faces: tuple[npt.NDArray[Any], ...], parts: list[list[npt.NDArray[Any]]], step: float
+) -> tuple[ClusterArrays, CornerArrays]:
+    """Join what `_clustered` returns to the arrays that a scene keeps; the pieces are used up."""
+    face_ids, corners, turns = of_faces
     # The kernels read vertices in whole vectors, so up to LANES - 1 numbers past the last one.
     parts[6].append(np.zeros(LANES, np.int32))
     parts[7].append(np.zeros(LANES, np.float64))
-    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = (
-        np.concatenate(part) for part in parts
-    )
+    joined = []
+    while (
+        parts
+    ):  # each is let go when it is joined: all of them twice would be the most memory that preparing takes
+        joined.append(np.concatenate(parts.pop(0)))
+    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = joined
     first_face = np.concatenate([[0], np.cumsum(n_faces_of)])
     first_id = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     numbers = 3 * n_vertices.astype(np.int64)
