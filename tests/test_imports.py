@@ -19,16 +19,18 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
+    ("orthophoto",),
     ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
-    ("views",),
+    ("heights", "views"),
     ("render", "visibility"),
     ("edges", "io", "layers", "picking", "pipeline"),
-    ("derived",),
+    ("derived", "grid"),
     ("pictures", "scene"),
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
     ("calibration",),
-    ("drawing", "kernels", "sparse", "transforms", "crs", "world"),
+    ("curve", "drawing", "sparse", "transforms", "crs", "world"),
+    ("kernels",),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
@@ -49,6 +51,7 @@ HEAVY = (
     "pyproj",
     "yaml",
     "cv2",
+    "rasterio",
 )
 
 

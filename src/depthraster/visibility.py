@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.edges import checked_tolerance
-from depthraster.footprint import CELL, ray_steps
+from depthraster.footprint import CELL, plane_bounds, ray_steps
 from depthraster.kernels import sight
-from depthraster.kernels.rays import ray_grid
 from depthraster.picking import RayTree
 from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
@@ -270,7 +269,7 @@ class _Looking:
             self._room = np.empty(n, np.uint8), np.empty((n, 2)), np.empty(n), np.empty(n)
         status, pixel, depth, lengths = self._room
         as_range = calibration.type == "spherical"
-        bounds = _bounds(calibration) if inside_only else np.full(4, np.inf)
+        bounds = plane_bounds(calibration) if inside_only else np.full(4, np.inf)
 
         def look(start: int) -> None:
             some = slice(start, start + _POINTS)
@@ -329,18 +328,6 @@ class _Looking:
 
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(settle, range(0, len(undecided), _POINTS)))
-
-
-def _bounds(calibration: Calibration) -> Array:
-    """Return x0, x1, y0, y1 of X/Z and Y/Z that enclose what the image of a frame lens sees; infinite for others."""
-    if calibration.type != "frame":
-        return np.full(4, np.inf)
-    grid = ray_grid(calibration.lens_params(), calibration.width, calibration.height)
-    nodes = grid.nodes / calibration.f  # they reach beyond the image by one on each side
-    if not np.isfinite(nodes).all():
-        return np.array([-1.0, 1.0, -1.0, 1.0]) * calibration.valid_radius
-    low, high = nodes.min(axis=(0, 1)), nodes.max(axis=(0, 1))
-    return np.array([low[0], high[0], low[1], high[1]])
 
 
 def _checked_points(value: npt.ArrayLike) -> Array:

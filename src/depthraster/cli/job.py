@@ -153,7 +153,7 @@ def _reason(camera: Camera, reason: str) -> dict[str, Any]:
 
 def _begin(job: Job, mesh: Mesh, *, resume: bool, overwrite: bool) -> tuple[Export, Settings, float]:
     """Open the folder as an export of this mesh with these settings, made definite."""
-    from depthraster.manifest import Export, fingerprint
+    from depthraster.manifest import MANIFEST, Export, fingerprint
 
     every = [camera for camera in job.chunk.cameras if camera.transform is not None]
     settings = job.settings.resolved(job.chunk, every, mesh.vertices)
@@ -175,9 +175,12 @@ def _begin(job: Job, mesh: Mesh, *, resume: bool, overwrite: bool) -> tuple[Expo
         foreign = export.foreign(paths)
         if foreign:
             export.close()
+            missing = (
+                "" if (job.folder / MANIFEST).exists() else " as far as can be told without its manifest.json"
+            )
             raise FileExistsError(
-                f"{job.folder} holds {foreign[0]}, which this export did not make; nothing is replaced unasked: choose "
-                "another folder, or pass --overwrite"
+                f"{job.folder} holds {foreign[0]}, which this export did not make{missing}; nothing is replaced unasked: "
+                "choose another folder, or pass --overwrite"
             )
     return export, settings, units
 
