@@ -6,7 +6,7 @@ first, so that there is soon something to hide the others behind. What counts is
 no pixel depends on the order in which faces are drawn, so images do not change by a bit.
 
 It is worth its time where much lies behind one another, and switched off per tile where the clusters would not cover it
-some times. The commonest change is one of the constants below, after measuring with ``benchmarks/street.py``.
+some times. The commonest change is one of the constants below, after measuring with ``benchmarks/occlusion.py``.
 """
 
 from __future__ import annotations
