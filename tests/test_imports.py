@@ -22,7 +22,7 @@ LAYERS = [
     ("contact_sheet", "landscape", "seen_faces", "selection"),
     ("views",),
     ("render", "visibility"),
-    ("edges", "io", "layers", "picking", "pipeline"),
+    ("edges", "io", "layers", "looking", "picking", "pipeline"),
     ("derived",),
     ("pictures", "scene"),
     ("attributes",),
