@@ -102,7 +102,10 @@ def side_of(rays, sides):
 @inner
 def _bin_along(value, origin, per, n):
     """Return the bin along one axis, of n; monotonous, so that what lies between two values lies between their bins."""
-    return np.int64(min(max((value - origin) * per, 0.0), n - 1.0))
+    at = (value - origin) * per
+    at = at if at > 0.0 else 0.0
+    last = n - 1.0
+    return np.int64(at if at < last else last)
 
 
 @kernel
@@ -111,13 +114,15 @@ def sort_rays(rays, parallel, grid, bins, starts, order):
 
     ``rays`` (n, 4) are X, Y, Z of their points, and a number that `lay_out` wants; ``bins`` (n) int32 is worked in.
     """
-    across, down, side = grid.tiles_x * grid.side, grid.tiles_y * grid.side, grid.side
+    across, down = grid.tiles_x * grid.side, grid.tiles_y * grid.side
+    side, tiles_x = np.int32(grid.side), np.int32(grid.tiles_x)
     for k in range(rays.shape[0]):
         scale = 1.0 if parallel else 1.0 / rays[k, 2]
-        col = _bin_along(rays[k, 0] * scale, grid.x0, grid.per_x, across)
-        row = _bin_along(rays[k, 1] * scale, grid.y0, grid.per_y, down)
-        tile = (row // side) * grid.tiles_x + col // side
-        place = (tile * side + row % side) * side + col % side
+        col = np.int32(_bin_along(rays[k, 0] * scale, grid.x0, grid.per_x, across))
+        row = np.int32(_bin_along(rays[k, 1] * scale, grid.y0, grid.per_y, down))
+        tile_row, tile_col = row // side, col // side  # of 32 bits: twice as fast
+        tile = tile_row * tiles_x + tile_col
+        place = (tile * side + (row - tile_row * side)) * side + (col - tile_col * side)
         bins[k] = place
         starts[place + 1] += 1
     for place in range(1, starts.shape[0]):
@@ -176,28 +181,22 @@ def lay_out(rays, parallel, starts, order, least, most, blocks, bounds):
     for place in range(starts.shape[0] - 1):
         blocks.first[place], blocks.least[place] = block, np.inf
         for start in range(starts[place], starts[place + 1], _N):
-            row, one = blocks.rows[block], blocks.bounds[block]
-            one[0], one[1], one[2], one[3], one[4] = np.inf, -np.inf, np.inf, -np.inf, np.inf
+            row = blocks.rows[block]
+            left, right, top, bottom, lowest = np.inf, -np.inf, np.inf, -np.inf, np.inf
             n = min(_N, starts[place + 1] - start)
             for i in range(n):
                 k = order[start + i]
                 x, y, z = rays[k, 0], rays[k, 1], rays[k, 2]
                 cell = np.int64(rays[k, 3])
-                if parallel:
-                    w = -z
-                    near, sure = w + least[cell], w + most[cell]
-                else:
-                    w = 1.0 / z
-                    x, y, near, sure = x * w, y * w, w + w * least[cell], w + w * most[cell]
-                row[i], row[_N + i], row[_BEST + i], row[_SURE + i], row[_NAME + i] = x, y, near, sure, -1.0
+                w = -z if parallel else 1.0 / z
+                scale, unit = (1.0, 1.0) if parallel else (w, w)
+                x, y, near = x * scale, y * scale, w + unit * least[cell]
+                row[i], row[_N + i], row[_BEST + i], row[_SURE + i] = x, y, near, w + unit * most[cell]
+                row[_NAME + i] = -1.0
                 blocks.own[block, i], blocks.rays[block, i] = w, k
-                one[0], one[1], one[2], one[3] = (
-                    min(one[0], x),
-                    max(one[1], x),
-                    min(one[2], y),
-                    max(one[3], y),
-                )
-                one[4] = min(one[4], near)
+                left, right = x if x < left else left, x if x > right else right
+                top, bottom = y if y < top else top, y if y > bottom else bottom
+                lowest = near if near < lowest else lowest
             for i in range(n, _N):
                 row[i], row[_N + i], row[_BEST + i], row[_SURE + i], row[_NAME + i] = (
                     0.0,
@@ -207,8 +206,10 @@ def lay_out(rays, parallel, starts, order, least, most, blocks, bounds):
                     -1.0,
                 )
                 blocks.rays[block, i] = -1
-            x0, x1, y0, y1 = min(x0, one[0]), max(x1, one[1]), min(y0, one[2]), max(y1, one[3])
-            blocks.least[place] = min(blocks.least[place], one[4])
+            one = blocks.bounds[block]
+            one[0], one[1], one[2], one[3], one[4] = left, right, top, bottom, lowest
+            x0, x1, y0, y1 = min(x0, left), max(x1, right), min(y0, top), max(y1, bottom)
+            blocks.least[place] = min(blocks.least[place], lowest)
             block += 1
     blocks.first[starts.shape[0] - 1] = block
     bounds[0], bounds[1], bounds[2], bounds[3] = x0, x1, y0, y1
