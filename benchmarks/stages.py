@@ -19,14 +19,16 @@ import scenes
 
 # Module, function, what it does.
 STAGES = (
-    ("depthraster.scene", "_sorted_faces", "prepare: keys and sort"),
+    ("depthraster.scene", "faces_in_order", "prepare: keys and sort"),
     ("depthraster.scene", "_lattice", "prepare: choose the lattice"),
     ("depthraster.scene", "_clustered", "prepare: build the clusters"),
+    ("depthraster.scene", "_joined", "prepare: join them"),
     ("depthraster.pipeline", "ray_grid", "view: coarse grid of rays"),
     ("depthraster.pipeline", "turned_tiles", "view: tiles of a wide lens"),
     ("depthraster.pipeline", "fill_rays", "tiles: rays"),
     ("depthraster.pipeline", "bound_rays", "tiles: bounds of the rays"),
     ("depthraster.pipeline", "clusters_in_tile", "tiles: select clusters"),
+    ("depthraster.pipeline", "front_to_back", "tiles: look what hides what"),
     ("depthraster.pipeline", "draw_clusters", "tiles: set-up and coverage"),
     ("depthraster.pipeline", "resolve_tile", "tiles: depth and alpha out"),
 )

@@ -700,12 +700,19 @@ def main(arguments):
     path = Metashape.app.document.path
     beside = os.path.splitext(path)[0] if path else os.path.join(os.getcwd(), "metashape")
     folder = arguments[0] if arguments else beside + "_depth_goldens"
-    number = int(arguments[1]) if len(arguments) > 1 else 3
+    given = arguments[1] if len(arguments) > 1 else "3"
+    if not given.isdigit() or int(given) < 1:
+        raise ValueError(f"NUMBER is {given!r}; how many cameras of each sensor is needed: pass e.g. 3")
     os.makedirs(folder, exist_ok=True)
-    count = write_cases(folder, number)
+    if any(os.path.exists(os.path.join(folder, name, "case.json")) for name in os.listdir(folder)):
+        raise ValueError(  # they would be compared with the mesh of this project
+            f"{folder} holds cases that were recorded before; a folder without is needed: name another, or remove them"
+        )
+    count = write_cases(folder, int(given))
     answers = write_answers(folder)
     print(f"{count} cases and {answers} are recorded. Where depthraster is installed:")
-    print(f"    depthraster compare {folder}")
+    if count:
+        print(f"    depthraster compare {folder}")
     print(f"    depthraster compare --answers {answers}")
 
 

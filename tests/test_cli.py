@@ -216,14 +216,14 @@ def test_interrupt_is_code_130(cameras, mesh, tmp_path, monkeypatch):
     monkeypatch.setattr("depthraster.views.render", interrupted)
     result = run("render", cameras, mesh, "-o", tmp_path / "out")
     assert result.exit_code == 130 and "Interrupted" in result.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".unfinished"]
+    assert not (tmp_path / "out").exists()  # nothing was finished
 
 
 def test_says_when_no_camera_sees_the_mesh(tmp_path, mesh):
     path = write_cameras(tmp_path / "cameras.xml", camera(0, "far", 1e4))
     result = run("render", path, mesh, "-o", tmp_path / "out")
     assert result.exit_code == 0
-    assert "1 see nothing of the mesh: far" in result.stdout and "own (local) coordinates" in result.stderr
+    assert "1 sees nothing of the mesh: far" in result.stdout and "own (local) coordinates" in result.stderr
 
 
 def test_version_and_help():
@@ -249,3 +249,37 @@ def test_demo_in_a_process_of_its_own(tmp_path):
     assert sheet.shape[2] == 3 and min(sheet.shape[:2]) > 1000
     assert "contact-sheet.png" in done.stdout and "12 of 13 cameras" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_fails_before_its_first_image_leaves_nothing_behind(cameras, mesh, tmp_path):
+    large = write_cameras(tmp_path / "large.xml", camera(0, "IMG_1.JPG"))
+    large.write_text(large.read_text().replace("80", "80000").replace("60", "60000"))
+    out = tmp_path / "out"
+    result = run("render", large, mesh, "-o", out, "--scale", 100)
+    assert result.exit_code == 1 and "check width, height and scale" in result.stderr
+    assert not out.exists()
+    out.mkdir()
+    assert run("render", large, mesh, "-o", out, "--scale", 100).exit_code == 1
+    assert (
+        run("render", cameras, mesh, "-o", out, "--camera", "IMG_1.JPG").exit_code == 0
+    )  # nothing to be resumed
+
+
+@pytest.mark.parametrize("where", ["file", "file/inside"])
+def test_a_file_where_the_folder_should_be_is_named_with_a_remedy(cameras, mesh, tmp_path, where):
+    (tmp_path / "file").write_text("mine")
+    result = run("render", cameras, mesh, "-o", tmp_path / where)
+    assert result.exit_code == 1 and "choose another with -o" in result.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+    assert "choose another with -o" in run("demo", "-o", tmp_path / "file").stderr
+
+
+def test_the_demo_replaces_nobodys_survey(tmp_path):
+    for name in ("cameras.xml", "mesh.ply", "contact-sheet.png", "depth/mine.tif"):
+        folder = tmp_path / name.replace("/", "-")
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("mine")
+        result = run("demo", "-o", folder)
+        assert result.exit_code == 1 and "no demo made" in result.stderr and "another folder" in result.stderr
+        assert (folder / name).read_text() == "mine"
+        assert [path.name for path in folder.iterdir()] == [Path(name).parts[0]]

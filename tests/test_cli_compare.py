@@ -108,10 +108,24 @@ def test_a_scale_is_given_or_found(folder, tmp_path):
     assert "ours x 2.5" in result.output
 
 
+def test_several_marks_of_what_is_not_seen(folder, tmp_path):
+    depth = dr.render_depth(folder / "mesh.obj", np.eye(4), LENS, add_alpha=False)
+    assert (depth == 0).any()
+    np.save(tmp_path / "marked.npy", np.where(depth == 0, np.float32(-9999), depth))
+    save_image(tmp_path / "zero.tif", depth)
+    images = tmp_path / "zero.tif", tmp_path / "marked.npy"
+    assert "--background 0 --background -9999" in run(*images).output
+    assert run(*images, "--background", 0, "--background", -9999).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (("IMG_1.tif",), "Two images are needed"),
+        (("cases",), "there is no such file"),
+        (("--answers", "answer.json"), "the answers.json that record_metashape_golden.py writes is needed"),
+        (("--answers", "."), "this is a folder"),
+        (("IMG_1.tif", "wrong.tif", "--picture", "p.jpg"), "'.png' is needed"),
         (("IMG_1.tif", "small.tif"), "240 x 160 pixels and theirs 120 x 80"),
         (("IMG_1.tif", "nowhere.tif"), "nowhere.tif"),
         (("IMG_1.tif", "mesh.obj"), "not read as"),

@@ -152,3 +152,19 @@ def test_rich_is_not_loaded_where_nobody_looks(tmp_path):
     command = [sys.executable, "-c", code, "render", str(cameras), str(mesh), "-o", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_people_are_told_of_compiling_once_and_only_then(capsys):
+    from numba import njit
+
+    @njit
+    def twice(x):
+        return 2 * x
+
+    with warmup.compiling_told():
+        assert twice(2) == 4 and twice(2.0) == 4.0  # compiled for each
+        assert twice(3) == 6
+    assert capsys.readouterr().err.count("Compiling for this machine") == 1
+    with warmup.compiling_told():
+        assert twice(4) == 8
+    assert "Compiling" not in capsys.readouterr().err

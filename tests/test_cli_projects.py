@@ -193,7 +193,9 @@ def test_a_chunk_in_the_frame_of_another_component():
     with pytest.warns(UserWarning, match="meshes inside are left out"):
         assert chunk.with_component("9").models == ()
     for wrong in ("c", 5, True):
-        with pytest.raises(ValueError, match=r"0 components of chunk 'C'|1 components of chunk 'C' are True"):
+        with pytest.raises(
+            ValueError, match=r"no components of chunk 'C'|1 components of chunk 'C' are True"
+        ):
             chunk.with_component(wrong)
     with pytest.raises(ValueError, match="there are none"):
         dr.Chunk().with_component(0)
@@ -327,3 +329,19 @@ def test_a_rig_a_multispectral_layer_and_a_photos_own_lens_in_one_run(tmp_path):
     assert [(r["label"], r["width"], r["calibration"]["f"]) for r in records] == [
         ("rig", 80, 70), ("a", 80, 70), ("nir", 40, 33), ("own", 80, 90),
     ]  # fmt: skip
+
+
+def test_info_tells_of_meshes_that_were_not_copied_and_of_what_is_no_cameras_file(tmp_path):
+    project = with_model(tmp_path)
+    told = run("info", project)
+    assert "missing" not in told.stdout
+    assert json.loads(run("info", project, "--json").stdout)["chunks"][0]["models"][0]["there"] is True
+    for archive in (tmp_path / "survey.files").rglob("model.zip"):
+        archive.unlink()
+    told = run("info", project)
+    assert told.exit_code == 0 and "missing: copy" in " ".join(told.stdout.split())
+    assert json.loads(run("info", project, "--json").stdout)["chunks"][0]["models"][0]["there"] is False
+    for name, what in (("a.obj", "a mesh"), ("a.JPG", "an image")):
+        (tmp_path / name).write_bytes(b"v 0 0 0")
+        refused = run("info", tmp_path / name)
+        assert refused.exit_code == 1 and f"is {what} by its suffix" in refused.stderr

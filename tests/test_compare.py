@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 import depthraster as dr
+from depthraster.comparison.findings import Finding
+from depthraster.comparison.mistakes import Fit
 from depthraster.io.images import save_image
 
 V, U = np.indices((60, 90)) + 0.5
@@ -80,6 +83,42 @@ def test_the_background_may_be_any_number_and_zero_may_be_a_depth():
     )
 
 
+def test_images_may_mark_differently_what_is_not_seen():
+    theirs = np.where(DEPTH == 0, -9999, DEPTH)
+    found = dr.compare(DEPTH, theirs)
+    assert not found and found.coverage.only_theirs == 600
+    assert any(
+        "theirs is -9999 wherever only it" in note and "background=(0, -9999)" in note for note in found.notes
+    )
+    assert dr.compare(DEPTH, theirs, background=(0, -9999)).coverage.neither == 600
+    assert any(
+        "background=-9999" in note for note in dr.compare(np.where(DEPTH == 0, np.nan, DEPTH), theirs).notes
+    )
+    assert not any("wherever only it" in note for note in dr.compare(DEPTH, np.where(V < 30, DEPTH, 0)).notes)
+    with pytest.raises(TypeError, match="background is 'white'"):
+        dr.compare(DEPTH, theirs, background="white")
+
+
+def test_depths_of_the_other_sign_are_noted():
+    for ours, theirs, name in ((DEPTH, -DEPTH, "theirs"), (-DEPTH, DEPTH, "ours")):
+        found = dr.compare(ours, theirs)
+        assert not found
+        assert any(f"{name} is negative where the other is positive" in note for note in found.notes)
+    assert not any("negative" in note for note in dr.compare(-DEPTH, -DEPTH * 2).notes)
+
+
+def test_a_finding_that_explains_little_is_called_a_part():
+    part = np.where(np.arange(90) < 50, DEPTH, DEPTH[::-1] * 1.37)  # no single mistake
+    found = dr.compare(DEPTH, part)
+    some = dataclasses.replace(
+        found, findings=(Finding("shift", "x", "y"),), before=Fit(9.0, 0.9), after=Fit(5.0, 0.7)
+    )
+    assert "What explains a part of it:" in str(
+        some
+    ) and "70 % of the pixels remain clearly off, of 90 %" in str(some)
+    assert "What explains it:" in str(dataclasses.replace(some, after=Fit(1.0, 0.01)))
+
+
 def test_half_precision_is_noted():
     half = DEPTH.astype(np.float16)
     found = dr.compare(DEPTH, half)
@@ -138,6 +177,8 @@ def test_the_picture_shows_a_single_wrong_pixel_and_what_only_one_sees(tmp_path)
     found = dr.compare(depth, theirs)
     path = tmp_path / "difference.png"
     found.save_picture(path, "one pixel")
+    with pytest.raises(ValueError, match=r"'\.jpg'; '\.png' is needed"):
+        found.save_picture(tmp_path / "picture.jpg")
     with Image.open(path) as image:
         assert image.mode == "RGB"
         pixels = np.asarray(image).astype(int)

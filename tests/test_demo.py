@@ -7,7 +7,7 @@ import pytest
 
 import depthraster as dr
 from depthraster.contact_sheet import Picture, contact_sheet, relief
-from depthraster.demo import make_survey
+from depthraster.demo import make_survey, refuse_foreign
 from depthraster.drawing import colour_table
 from depthraster.landscape import box, joined, landscape, placed, prism, spire
 
@@ -75,6 +75,15 @@ def test_survey_reads_back(survey, ground):
     assert np.linalg.norm(world[100_000] - world[0]) == pytest.approx(
         np.linalg.norm(border - middle), abs=1e-5 * size
     )
+
+
+def test_an_earlier_demo_may_be_replaced_and_one_of_anybody_else_not(survey, tmp_path):
+    refuse_foreign(survey[0].parent)
+    refuse_foreign(tmp_path)
+    refuse_foreign(tmp_path / "none")
+    dr.save_chunk(dr.Chunk(label="Village"), tmp_path / "cameras.xml")
+    with pytest.raises(FileExistsError, match="no demo made"):
+        refuse_foreign(tmp_path)
 
 
 def test_every_camera_of_the_survey_sees_the_ground_right_side_out(survey):

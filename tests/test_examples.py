@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,6 +63,21 @@ EXAMPLES = [
     "panorama.py",
     "calibration_from_opencv.py",
 ]
+
+
+PICTURES = {"stereo_pair.py": "stereo.png", "visible_points.py": "visible.png"}
+
+
+@pytest.mark.parametrize(("name", "picture"), PICTURES.items())
+def test_example_draws_its_picture(name, picture, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for given in ([], ["other.png"]):
+        monkeypatch.setattr(sys, "argv", [name, *given])
+        runpy.run_path(str(ROOT / "examples" / name))
+        assert "of the pixels see" in capsys.readouterr().out
+        with Image.open(given[0] if given else picture) as drawn:
+            assert drawn.width > 800
+            assert len(drawn.getcolors(1 << 24)) > 20
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

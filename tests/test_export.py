@@ -324,3 +324,16 @@ def test_positions_are_in_chunk_units(survey):
         "render", *survey[:2], "-o", survey[2], "--layer", "position", "--format", "npz", "--unit", "world"
     )
     assert result.exit_code != 0 and "Chunk.to_world" in " ".join(result.output.split())
+
+
+def test_files_of_an_earlier_export_are_told_and_stay(survey):
+    cameras, mesh, out = survey
+    rendered(survey, "--format", "npy")
+    again = run("render", cameras, mesh, "-o", out, "--overwrite", "--format", "npy")
+    assert again.exit_code == 0 and "earlier export" not in again.stderr
+    result = run("render", cameras, mesh, "-o", out, "--overwrite", "--camera", "b")
+    assert result.exit_code == 0
+    assert "Note: 3 files of an earlier export" in result.stderr and "a.npy" in result.stderr
+    assert (out / "a.npy").exists() and (out / "b.npy").exists()
+    (out / "manifest.json").write_text("[]")
+    assert run("render", cameras, mesh, "-o", out, "--overwrite").exit_code == 0

@@ -74,6 +74,15 @@ def test_a_second_run_completes_the_first(survey, undisturbed, tmp_path, monkeyp
     assert content(out) == undisturbed
 
 
+def test_without_a_manifest_nothing_is_known_to_be_finished(survey, tmp_path):
+    out = tmp_path / "out"
+    assert run("render", *survey, "-o", out).exit_code == 0
+    (out / "manifest.json").unlink()
+    result = run("render", *survey, "-o", out, "--resume")
+    assert result.exit_code == 1
+    assert "did not make as far as can be told without its manifest.json" in result.stderr
+
+
 def test_resume_in_an_empty_folder_and_in_a_finished_one(survey, undisturbed, tmp_path):
     out = tmp_path / "out"
     for _ in range(2):

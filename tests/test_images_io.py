@@ -170,6 +170,16 @@ def test_other_floats_are_read(tmp_path):
     np.testing.assert_array_equal(load_image(tmp_path / "b.tif"), depth.astype(np.float32))
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("options", [{}, {"photometric": "minisblack", "compression": "zlib"}])
+def test_what_tifffile_makes_of_a_rendered_image_is_read(tmp_path, channels, options):
+    image = np.random.default_rng(3).random(
+        (20, 30, channels), dtype=np.float32
+    )  # as render_depth returns it
+    tifffile.imwrite(tmp_path / "image.tif", image, **options)
+    assert np.array_equal(load_image(tmp_path / "image.tif").reshape(image.shape), image)
+
+
 def test_files_that_are_no_float_image_are_refused(tmp_path):
     def refused(name, words):
         with pytest.raises(dr.FormatError, match=words) as caught:

@@ -19,7 +19,7 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
-    ("contact_sheet", "landscape", "seen_faces", "selection"),
+    ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
     ("views",),
     ("render", "visibility"),
     ("edges", "io", "layers", "looking", "picking", "pipeline"),
@@ -28,7 +28,8 @@ LAYERS = [
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
     ("calibration",),
-    ("drawing", "kernels", "sparse", "transforms", "crs", "world"),
+    ("curve", "drawing", "sparse", "transforms", "crs", "world"),
+    ("kernels",),
     ("errors",),
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

@@ -388,6 +388,8 @@ def labelled(*labels: str) -> dr.Chunk:
         (("x\\a.JPG", "b"), "a.JPG", 0),
         (("x/a.b.JPG", "a"), "a.b", 0),
         (("a.1", "a.2"), "a.2", 1),
+        (("v/x/a.JPG", "w/a.JPG"), "x/a", 0),
+        (("x/a", "y/a"), "/photos/y/a.JPG", 1),
     ],
 )
 def test_a_camera_is_found_by_its_name(labels, asked, found):
@@ -402,6 +404,23 @@ def test_a_name_of_two_cameras_is_refused(labels):
         labelled(*labels).camera("a")
     with pytest.raises(ValueError, match="no camera of chunk 'C' is labelled 'b'"):
         labelled(*labels).camera("b")
+
+
+def test_folders_that_do_not_agree_are_another_photo():
+    with pytest.raises(ValueError, match=r"is 'x/a\.JPG' meant"):
+        labelled("x/a.JPG").camera("y/a.JPG")
+    with pytest.raises(TypeError, match=r"label is 0; .*chunk.cameras\[...\]"):
+        labelled("a").camera(0)  # type: ignore[arg-type]
+
+
+def test_a_chunk_tells_of_itself_in_a_line():
+    some = dr.Chunk(
+        label="C",
+        cameras=[dr.Camera(id=0, label="a", transform=np.eye(4)), dr.Camera(id=1)],
+        transform=np.diag([2.0, 2, 2, 1]),
+    )
+    assert repr(some) == "Chunk(label='C', 2 cameras, 1 aligned, scale=2)"
+    assert repr(dr.Chunk(label="C")) == "Chunk(label='C', 0 cameras, 0 aligned, no scale)"
 
 
 def test_every_path_of_a_project_is_within_it(tmp_path):

@@ -208,3 +208,12 @@ def test_every_lens_travels(tmp_path, kind):
     assert camera.calibration == lens
     sensor = ElementTree.parse(tmp_path / "cameras.xml").getroot().find("chunk/sensors/sensor")
     assert sensor.get("type") == kind
+
+
+def test_no_project_is_written_and_arguments_in_the_wrong_order_are_refused(tmp_path):
+    for name in ("a.psx", "a.PSZ"):
+        with pytest.raises(ValueError, match=r"cameras file is written; \.xml is needed"):
+            dr.save_chunk(dr.Chunk(), tmp_path / name)
+    with pytest.raises(TypeError, match="the chunk is a str"):
+        dr.save_chunk("a.xml", dr.Chunk())  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())

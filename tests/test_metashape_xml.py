@@ -334,7 +334,7 @@ def test_what_is_not_applied_is_reported_once_per_file(read):
         chunk = read(sensors=sensor_text(corrected), cameras="".join(blocks))
     messages = sorted(str(w.message).split(": ", 1)[1] for w in caught)
     assert messages == [
-        "rolling shutter of camera 'a0', 'a1', 'a2' and 2 more is not compensated: pixels may be off by some",
+        "rolling shutter is not compensated, pixels may be off by some: camera 'a0', 'a1', 'a2' and 2 more",
         "the additional corrections of sensor 'lens' are not applied: pixels may be off by some",
     ]
     assert len(chunk.cameras) == 5

@@ -129,6 +129,22 @@ def test_golden_images_are_written_and_compared(project):
     result.stdout.no_fnmatch_line("*golden_depth(depth*")  # the report is enough; no lines of code
 
 
+def test_two_tests_do_not_write_one_golden_image(project):
+    project.makepyfile(
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.mark.parametrize("depth", [3.0, 4.0])
+        def test_view(golden_depth, depth):
+            golden_depth(np.full((5, 6), depth, np.float32), "golden/view.tif")
+        """
+    )
+    result = project.run_tests("--write-golden-depth")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*view.tif was written by *test_view?3.0? in this run*"])
+
+
 def test_golden_depth_takes_files_arrays_and_case_folders(project, exports):
     np.save(project.path / "other.npy", np.full((5, 6), 3.0))
     project.makepyfile(
@@ -145,8 +161,13 @@ def test_golden_depth_takes_files_arrays_and_case_folders(project, exports):
 
         def test_wrong_case(golden_depth):
             golden_depth("exports/wrong")
+
+        def test_no_case(golden_depth):
+            golden_depth("exports/nowhere")
         """
     )
     result = project.run_tests()
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*p1 and p2 exchanged*"])
+    result.stdout.fnmatch_lines(["*nowhere*"])
+    result.stdout.no_fnmatch_line("*os.walk*")

@@ -355,3 +355,18 @@ def test_measured_rays_that_no_mistake_explains_are_left_alone(tmp_path):
         _, answers = load_answers(path)
         (found,) = [answer for answer in answers if answer.name == "distortion"]
         assert "please report" in found.way
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_numbers_that_are_none_are_refused_before_anything_is_recorded(script, tmp_path, number):
+    with pytest.raises(ValueError, match="NUMBER is"):
+        script["main"]([str(tmp_path / "new"), number])
+    assert not (tmp_path / "new").exists()
+
+
+def test_cases_of_an_earlier_recording_are_not_mixed_with_others(script, tmp_path):
+    (tmp_path / "001_a").mkdir()
+    (tmp_path / "001_a" / "case.json").write_text("{}")
+    with pytest.raises(ValueError, match="recorded before"):
+        script["main"]([str(tmp_path)])
+    assert [path.name for path in tmp_path.rglob("*")] == ["001_a", "case.json"]

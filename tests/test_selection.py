@@ -57,11 +57,13 @@ def test_patterns_choose_by_label_glob_and_name_of_the_photo():
     assert chosen(some, "DSC 9", "a/IMG_1.JPG") == [0, 7]  # in the chunk's order
     assert chosen(some, "IMG_1.tif") == [0]
     assert chosen(some, "b/IMG_2.JPG") == [2]
+    assert chosen(some, "/photos/b/IMG_2.JPG", "IMG_1", "c/x1.JPG") == [0, 2, 4]
     for pattern, words in {
         "IMG_2": "2 cameras",
         "IMG_3": "'IMG_3'",
         "I*9": "'I\\*9'",
         "img_1": "'img_1'",
+        "b/IMG_1.JPG": "'b/IMG_1.JPG'",  # folders that are not the label's: another photo
     }.items():
         with pytest.raises(ValueError, match=words):
             plan(some, [pattern])
@@ -78,6 +80,7 @@ def test_many_cameras_and_many_patterns_take_no_time():
     same = chunk(*["same/"] * 20_000)
     start = time.process_time()
     assert len(chosen(some, *(f"IMG_{k}" for k in range(20_000)))) == 20_000
+    assert len(chosen(some, *(f"/photos/IMG_{k}.JPG" for k in range(20_000)))) == 20_000
     assert len(set(file_names(same.cameras))) == 20_000
     assert time.process_time() - start < 5  # a second or so; with the square of the number, minutes
 

@@ -12,6 +12,7 @@ from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
 from depthraster.seen_faces import FacesSeen, faces_seen
+from depthraster.stereo import Stereo, render_stereo
 from depthraster.transforms import look_at, nadir
 from depthraster.views import RenderedView, render_views
 from depthraster.visibility import Sight, Visibility, VisibilityTable, visibility_table, visible
@@ -37,6 +38,7 @@ __all__ = [
     "RenderedView",
     "Scene",
     "Sight",
+    "Stereo",
     "Tolerances",
     "Visibility",
     "VisibilityTable",
@@ -50,6 +52,7 @@ __all__ = [
     "pick_point",
     "render",
     "render_depth",
+    "render_stereo",
     "render_views",
     "save_chunk",
     "visibility_table",

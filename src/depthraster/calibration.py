@@ -126,7 +126,8 @@ class Calibration:
             object.__setattr__(self, name, _checked_side(getattr(self, name), name))
         if self.width * self.height > _MAX_PIXELS:
             raise ValueError(
-                f"the image has {self.width} x {self.height} pixels; at most 2**32 are possible: check width and height"
+                f"the image has {self.width} x {self.height} pixels; at most 2**32 are possible: "
+                "check width, height and scale"
             )
         object.__setattr__(self, "type", _checked_type(self.type))
         if self.type == "spherical" and isinstance(self.f, float) and math.isnan(self.f):

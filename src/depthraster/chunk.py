@@ -331,6 +331,15 @@ class Chunk:
         for name in ("cameras", "sensors", "groups", "components", "models"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
+    def __repr__(self) -> str:
+        """Return a line: a survey's cameras, one by one, would fill a screen's history."""
+        n_aligned = sum(camera.aligned for camera in self.cameras)
+        parts = [f"label={self.label!r}", f"{len(self.cameras)} cameras, {n_aligned} aligned"]
+        parts.append("no scale" if self.scale is None else f"scale={self.scale:.9g}")
+        parts += [f"{len(self.models)} meshes"] if self.models else []
+        parts += [f"source={str(self.source)!r}"] if self.source is not None else []
+        return f"Chunk({', '.join(parts)})"
+
     @property
     def scale(self) -> float | None:
         """World units (metres where georeferenced) per chunk unit; None where the chunk has no transform."""
@@ -339,25 +348,30 @@ class Chunk:
         return float(np.cbrt(np.linalg.det(self.transform[:3, :3])))
 
     def camera(self, label: str) -> Camera:
-        """Return the camera with a label; where no label is the same, without folders, and without suffix.
+        """Return the camera with a label; where no label is the same, with fewer folders, and without suffix.
 
         Parameters
         ----------
         label : str
             A camera's label. Labels can be whole paths, and have a suffix or none: ``IMG_1.JPG`` also finds ``a/IMG_1.JPG``
-            and ``IMG_1``.
+            and ``IMG_1``. Folders that both have must agree, from the last one on.
 
         Raises
         ------
+        TypeError
+            The label is no text.
         ValueError
             No camera or more than one has it.
         """
+        if not isinstance(label, str):
+            raise TypeError(f"the label is {label!r}; a text is needed: by position take chunk.cameras[...]")
         found: list[Camera] = []
         # Neither may have a suffix that the other has not; least is done to the label that is asked for.
         for of_label, of_wanted in ((str, str), (_stem, str), (str, _stem), (_stem, _stem)):
-            for place in (str, _file_name):
-                wanted = of_wanted(place(label))
-                found = found or [c for c in self.cameras if of_label(place(c.label)) == wanted]
+            wanted = of_wanted(label)
+            found = found or [c for c in self.cameras if of_label(c.label) == wanted]
+            wanted_parts = PureWindowsPath(wanted).parts  # slashes of either kind
+            found = found or [c for c in self.cameras if _same_end(of_label(c.label), wanted_parts)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -369,7 +383,7 @@ class Chunk:
         which = ", ".join(f"{camera.label!r} (id {camera.id})" for camera in found[:_LISTED])
         raise ValueError(
             f"{len(found)} cameras of chunk {self.label!r} are meant by {label!r}; one is needed, and there are {which}: "
-            "give the whole label, or choose by id among chunk.cameras"
+            "give more of the label, or choose by id among chunk.cameras"
         )
 
     def with_component(self, component: int | str) -> Chunk:
@@ -403,8 +417,8 @@ class Chunk:
                 ", ".join(f"{part.label!r} (id {part.id})" for part in self.components[:_LISTED]) or "none"
             )
             raise ValueError(
-                f"{len(found)} components of chunk {self.label!r} are {component!r}; one is needed, and there are {which}: "
-                "give a label or an id"
+                f"{len(found) or 'no'} components of chunk {self.label!r} are {component!r}; one is needed, and there are "
+                f"{which}: give a label or an id"
             )
         (part,) = found
         if part.id == self.active_component_id:
@@ -522,9 +536,13 @@ class Chunk:
         return put_together(vertices - checked_offset(offset), faces, shape)
 
 
-def _file_name(label: str) -> str:
-    """Return the last part of a label that is a path, with slashes of either kind."""
-    return PureWindowsPath(label).name
+def _same_end(label: str, parts: tuple[str, ...]) -> bool:
+    """Return whether a label that is a path ends in the parts of another, or that one in its."""
+    if not parts or not label.rstrip("/\\").endswith(parts[-1]):  # at once, of a million labels
+        return False
+    own = PureWindowsPath(label).parts
+    n = min(len(own), len(parts))
+    return own[-n:] == parts[-n:]
 
 
 def _stem(label: str) -> str:

@@ -1,12 +1,14 @@
 """The demo: a small survey made from a seed, and one picture of its depth images.
 
 `make_survey` writes a mesh and a ``cameras.xml`` as Metashape would, `survey_sheet` makes the contact
-sheet of what was rendered. The ground is ``landscape.py``'s, rendering and its files ``survey.py``'s, the
-look of the picture ``contact_sheet.py``'s. The commonest change is another camera: a row in `_flight`.
+sheet of what was rendered, `refuse_foreign` keeps both from replacing somebody's survey. The ground is
+``landscape.py``'s, rendering and its files ``survey.py``'s, the look of the picture ``contact_sheet.py``'s.
+The commonest change is another camera: a row in `_flight`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +24,10 @@ from depthraster.landscape import landscape
 from depthraster.survey import Outcome
 from depthraster.transforms import invert, look_at
 
-__all__ = ["make_survey", "survey_sheet"]
+__all__ = ["IMAGES", "SHEET", "make_survey", "refuse_foreign", "survey_sheet"]
+
+CAMERAS, MESH, SHEET, IMAGES = "cameras.xml", "mesh.ply", "contact-sheet.png", "depth"
+_LABEL = "Village"
 
 # A drone's camera at a third of its resolution, with the distortion such lenses have.
 _PIXEL_MM, _FOCAL_MM = 0.0072, 10.0
@@ -39,6 +44,24 @@ _WGS84 = (
 )
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Raise FileExistsError where a folder holds files of the demo's names that no demo made."""
+    from depthraster.io.metashape_project import load_chunk
+
+    names = [name for name in (CAMERAS, MESH, SHEET) if os.path.lexists(folder / name)]
+    names += [IMAGES] if (folder / IMAGES).is_dir() and any((folder / IMAGES).iterdir()) else []
+    if not names:
+        return
+    try:
+        chunk = load_chunk(folder / CAMERAS)
+    except (OSError, ValueError):  # not there, or not ours
+        chunk = None
+    if chunk is None or (chunk.label, chunk.crs) != (_LABEL, _WGS84):
+        raise FileExistsError(
+            f"{folder} holds {names[0]}, which no demo made; nothing of yours is replaced: choose another folder"
+        )
+
+
 def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
     """Write a survey's ``mesh.ply`` and ``cameras.xml`` into an existing folder, and return their paths."""
     from trimesh import Trimesh
@@ -47,11 +70,11 @@ def make_survey(folder: Path, seed: int = 7) -> tuple[Path, Path]:
     chunk_from_local: npt.NDArray[np.float64] = invert(_local_from_chunk())
     vertices, faces = landscape(seed)
     vertices = vertices @ chunk_from_local[:3, :3].T + chunk_from_local[:3, 3]
-    mesh_path, cameras_path = folder / "mesh.ply", folder / "cameras.xml"
+    mesh_path, cameras_path = folder / MESH, folder / CAMERAS
     ply = export_ply(Trimesh(vertices, faces, process=False), vertex_normal=False)
+    save_chunk(_chunk(chunk_from_local), cameras_path)  # first: by it a folder is known to be a demo's
     with written_whole(mesh_path) as temporary:
         temporary.write_bytes(ply)
-    save_chunk(_chunk(chunk_from_local), cameras_path)
     return mesh_path, cameras_path
 
 
@@ -159,7 +182,7 @@ def _chunk(chunk_from_local: npt.NDArray[np.float64]) -> Chunk:
     cameras.append(Camera(id=len(cameras), label="blurred", calibration=_CALIBRATION, sensor_id=0))
     earth_from_chunk = _earth_from_local() @ np.linalg.inv(chunk_from_local)
     return Chunk(
-        label="Village",
+        label=_LABEL,
         cameras=tuple(cameras),
         sensors=(sensor,),
         transform=earth_from_chunk,

@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ class Export:
         self.records: dict[str, Record] = {}
         self._partial = folder / UNFINISHED
         self._lock = threading.Lock()
+        self._replaced: list[str] = []  # files of the export that this one takes the place of
         self._claim = _claim(folder)
         try:
             if resume:
@@ -104,6 +106,7 @@ class Export:
                     self._check_same(found)
                     self.records.update({record["name"]: record for record in records})
             else:
+                self._replaced = self._listed()
                 for name in (MANIFEST, INDEX):
                     (folder / name).unlink(missing_ok=True)
             self._begin()
@@ -134,6 +137,17 @@ class Export:
             ) from None
         return found
 
+    def _listed(self) -> list[str]:
+        """Return the paths of the files that the manifest names; none where there is no manifest to be read."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads((self.folder / MANIFEST).read_text("utf-8"))
+            return [str(file["path"]) for record in content["images"] for file in record["files"]]
+        return []
+
+    def left_over(self) -> list[str]:
+        """Return which files of the export that this one replaced are in the folder still, and belong to none now."""
+        return self.foreign(dict.fromkeys(self._replaced))
+
     def _check_same(self, found: dict[str, Any]) -> None:
         for key in _SAME:
             old, new = found[key], self.header[key]
@@ -154,6 +168,7 @@ class Export:
                 f"{self._partial} is a link; a folder of our own is needed there: remove the link, or choose another folder"
             )
         self._partial.mkdir(exist_ok=True)
+        self._is_noted = bool(self.records)  # whether the journal says more than how it began
         with written_whole(self._partial / _JOURNAL) as temporary:
             lines = [self.header, *self.records.values()]
             temporary.write_text("".join(_line(value) for value in lines), encoding="utf-8", newline="\n")
@@ -211,6 +226,7 @@ class Export:
         """Note an image whose files are all written, and move them into place."""
         # Noted first: after a kill, a file in the folder that is not noted is somebody else's.
         with self._lock:
+            self._is_noted = True
             self._journal.write(_line(record))
             self._journal.flush()
         for file in record["files"]:
@@ -248,8 +264,10 @@ class Export:
         shutil.rmtree(self._partial)
 
     def close(self) -> None:
-        """Let go of the folder; what is finished stays, to be resumed."""
+        """Let go of the folder; what is finished stays, to be resumed. Where nothing is, no trace does."""
         self._journal.close()
+        if not self._is_noted:
+            shutil.rmtree(self._partial, ignore_errors=True)
         self._let_go()
 
     def _let_go(self) -> None:

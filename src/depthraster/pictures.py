@@ -30,6 +30,8 @@ _SHARE = (0.01, 0.99)  # of the values seen, at the ends of the colours
 # "low" the other way round; "mixed" as the mix of three colours; "names" in a colour for each number; "mask" light or dark.
 _KINDS = {
     "depth": "far",
+    "left depth": "far",
+    "right depth": "far",
     "alpha": "mask",
     "range": "far",
     "face_index": "names",
@@ -50,15 +52,17 @@ class _Shown(NamedTuple):
     without: str  # what is said where there are no limits
 
 
-def draw_picture(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.bool_]) -> Image:
+def draw_picture(
+    images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.bool_] | Mapping[str, npt.NDArray[np.bool_]]
+) -> Image:
     """Draw layers side by side, each with its name and the scale of its colours.
 
     Parameters
     ----------
     images : mapping of str to (H, W, ...) array
         At least one, by name; names that are no layer's are attributes.
-    seen : (H, W) bool array
-        Where a face is seen.
+    seen : (H, W) bool array, or mapping of str to such arrays
+        Where a face is seen; for each of them where they are not of one view.
 
     Returns
     -------
@@ -68,29 +72,34 @@ def draw_picture(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.bo
     from PIL import Image, ImageDraw
 
     tile = _TILE if len(images) > 1 else _ALONE
-    # Every n-th pixel, about two for one of the picture: values are never averaged, only the colours made of them are.
-    height, width = seen.shape
-    step = max(1, width // (2 * tile))
-    places = slice(step // 2, None, step), slice(step // 2, None, step)
-    size = tile, max(1, min(round(tile * height / width), 4 * tile))
+    masks = seen if isinstance(seen, Mapping) else dict.fromkeys(images, seen)
+    sizes = {
+        name: (tile, max(1, min(round(tile * mask.shape[0] / mask.shape[1]), 4 * tile)))
+        for name, mask in masks.items()
+    }
+    highest = max(height for _, height in sizes.values())
     columns = min(_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     sheet = Image.new(
         "RGB",
         (
             2 * _MARGIN + columns * tile + (columns - 1) * _GAP,
-            _MARGIN + rows * (size[1] + _CAPTION + _GAP) - _GAP // 2,
+            _MARGIN + rows * (highest + _CAPTION + _GAP) - _GAP // 2,
         ),
         SHEET,
     )
     pen = ImageDraw.Draw(sheet)
     for k, (name, image) in enumerate(images.items()):
         row, column = divmod(k, columns)
-        x, y = _MARGIN + column * (tile + _GAP), _MARGIN + row * (size[1] + _CAPTION + _GAP)
+        x, y = _MARGIN + column * (tile + _GAP), _MARGIN + row * (highest + _CAPTION + _GAP)
+        mask, size = masks[name], sizes[name]
+        # Every n-th pixel, about two for one of the picture: values are never averaged, only the colours made of them are.
+        step = max(1, mask.shape[1] // (2 * tile))
+        places = slice(step // 2, None, step), slice(step // 2, None, step)
         # ... but a line of a mask is seen, however thin.
         few = _any_of(image, step) if image.dtype == np.bool_ and image.ndim == 2 else image[places]
-        shown = _shown(name, few[: seen[places].shape[0], : seen[places].shape[1]], seen[places])
-        small = width > tile
+        shown = _shown(name, few[: mask[places].shape[0], : mask[places].shape[1]], mask[places])
+        small = mask.shape[1] > tile
         filter_ = Image.Resampling.BOX if small else Image.Resampling.NEAREST
         sheet.paste(Image.fromarray(shown.rgb).resize(size, filter_), (x, y))
         caption(sheet, pen, name, shown.limits, shown.unit, (x, y + size[1]), tile, shown.without)

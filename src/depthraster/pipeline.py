@@ -24,6 +24,7 @@ from depthraster.kernels.cells import empty_cells, fill_cells
 from depthraster.kernels.inverse import no_inverse
 from depthraster.kernels.lens import second_derivative_bound
 from depthraster.kernels.memory import aligned
+from depthraster.kernels.occlusion import front_to_back, occlusion
 from depthraster.kernels.rays import fill_rays, iterate_rays, ray_grid, ray_scratch
 from depthraster.kernels.resolve import resolve_tile, resolve_turned
 from depthraster.kernels.select import bound_rays, clusters_in_tile
@@ -72,6 +73,7 @@ class _Work:
         self.inverse = no_inverse(self.bounds[:4])
         self.chosen = np.empty(n_clusters, np.int32)
         self.drawing, self.filling = scratch(), ray_scratch()
+        self.occlusion = occlusion(n_clusters)
         self.resolving = aligned(3 * BLOCK_PIXELS, np.float32)
         self.names: npt.NDArray[np.int32] | None = None
 
@@ -97,9 +99,15 @@ class _Tiles(Protocol):
         """Return (3, 4) scene coordinates -> f X, f Y, Z across the plane that the tile's rays are in."""
 
     def draw(
-        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+        self,
+        arrays: Any,
+        clusters: npt.NDArray[np.int32],
+        hiding: bool,
+        cull: bool,
+        place: _Place,
+        work: _Work,
     ) -> None:
-        """Draw the faces of clusters into the blocks."""
+        """Draw the faces of clusters into the blocks, ``hiding`` those that `front_to_back` has looked at."""
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
         """Write the tile's pixels."""
@@ -145,11 +153,17 @@ class _FrameTiles:
         return self._matrix
 
     def draw(
-        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+        self,
+        arrays: Any,
+        clusters: npt.NDArray[np.int32],
+        hiding: bool,
+        cull: bool,
+        place: _Place,
+        work: _Work,
     ) -> None:
         draw_clusters(
             arrays, clusters, self._matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
-            False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -193,12 +207,19 @@ class _TurnedTiles:
         return matrix
 
     def draw(
-        self, arrays: Any, clusters: npt.NDArray[np.int32], cull: bool, place: _Place, work: _Work
+        self,
+        arrays: Any,
+        clusters: npt.NDArray[np.int32],
+        hiding: bool,
+        cull: bool,
+        place: _Place,
+        work: _Work,
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
             arrays, clusters, self.matrix(place), self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
-            self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, work.drawing,
+            self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion,
+            work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -297,7 +318,12 @@ def draw_images(
                 arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, tiles.matrix(place), camera,
                 work.bounds, tiles.parallel, cull, work.planes, work.chosen,
             )  # fmt: skip
-            tiles.draw(arrays, work.chosen[:n], cull, place, work)
+            clusters = work.chosen[:n]
+            hiding = front_to_back(
+                arrays.centre, arrays.half, arrays.extent, tiles.matrix(place), work.bounds, tiles.parallel, clusters,
+                work.occlusion,
+            )  # fmt: skip
+            tiles.draw(arrays, clusters, hiding, cull, place, work)
             tiles.resolve(place, work, images)
             if derive is not None and images.face_index is not None and work.names is not None:
                 rays = np.asarray(np.linalg.inv(tiles.matrix(place)[:, :3]), np.float64)

@@ -16,23 +16,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.clusters import (
-    LANES,
-    MAX_FACES,
-    MAX_VERTICES,
-    MIN_FACES,
-    VERTEX_MISSING,
-    build_clusters,
-    face_keys,
-    scatter_keys,
-)
+from depthraster.curve import faces_in_order, ranges_of
+from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES, MIN_FACES, build_clusters
 from depthraster.kernels.faces import PLACES
 from depthraster.kernels.select import GROUP, group_boxes
 
 __all__ = ["ClusterArrays", "CornerArrays", "Scene", "thread_count"]
 
-_RANGE = 1 << 16  # faces per work item; fixed, so that clusters do not depend on the number of threads
-_BUCKET_BITS = 10  # of the keys, for sorting: buckets that fit a core's cache
 _SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
 _MAX_FACES = 2**31 - 1  # face indices are int32
 # What a scene's arrays depend on; one saved with other values is refused.
@@ -290,10 +280,12 @@ class Scene:
         vertices = _checked_vertices(vertices_like)
         faces = _checked_faces(faces_like)
         with ThreadPoolExecutor(threads) as pool:
-            order, bounds, n_dropped = _sorted_faces(vertices, faces, invalid, pool)
+            order, bounds, n_dropped = faces_in_order(vertices, faces, invalid, pool)
             origin = 0.5 * bounds[0] + 0.5 * bounds[1]
             step, widest = _lattice(vertices, faces, order, origin, storage)
-            arrays, corners = _clustered(vertices, faces, order, origin, step, widest, pool)
+            of_faces, of_clusters = _clustered(vertices, faces, order, origin, step, widest, pool)
+            del order  # which is as large as what follows
+            arrays, corners = _joined(of_faces, of_clusters, step)
         for array in (bounds, origin, *arrays[:-2], *corners):
             array.flags.writeable = False
         self._arrays = arrays
@@ -348,127 +340,6 @@ def _checked_faces(faces_like: npt.ArrayLike) -> npt.NDArray[Any]:
     return np.ascontiguousarray(faces)
 
 
-def _ranges(n: int) -> list[tuple[int, int]]:
-    return [(start, min(start + _RANGE, n)) for start in range(0, n, _RANGE)]
-
-
-def _sample_centroids(vertices: npt.NDArray[Any], faces: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the finite centroids of some evenly spaced valid faces, (n, 3), n >= 1."""
-    some = faces[:: max(1, len(faces) // _SAMPLE)].astype(np.int64)
-    some = some[((some >= 0) & (some < len(vertices))).all(axis=1)]
-    centroids = vertices[some].astype(np.float64).mean(axis=1) if len(vertices) else np.empty((0, 3))
-    centroids = centroids[np.isfinite(centroids).all(axis=1)]
-    return centroids if len(centroids) else np.zeros((1, 3))
-
-
-def _curve(
-    centroids: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float64], float, npt.NDArray[np.int64]]:
-    """Choose the Morton curve's corner, cells per unit and bits per axis (together 32 at most).
-
-    Bounds are quantiles, so that one stray face does not coarsen the order of the others; 32 bits go to the
-    axes by their extents, so that cells are cubes.
-    """
-    lo, hi = np.quantile(centroids, [0.005, 0.995], axis=0)
-    margin = 0.02 * (hi - lo).max()
-    lo, hi = lo - margin, hi + margin
-    extent = hi - lo
-    greatest = float(extent.max())
-    if not greatest > 0.0:
-        return lo, 1.0, np.array([1, 1, 1])
-    for levels in range(31, 0, -1):
-        cells = extent / greatest * 2.0**levels
-        bits = np.maximum(np.ceil(np.log2(np.maximum(cells, 1.0))), 0).astype(np.int64)
-        if bits.sum() <= 32:
-            break
-    return lo, 2.0**levels / greatest, bits
-
-
-def _spread_table(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Return the key's bits that each byte of a cell's x, y and z becomes: (3, 4, 256), for `face_keys`."""
-    table = np.zeros((3, 4, 256), np.uint64)
-    values = np.arange(256)
-    place = 32
-    for level in range(int(bits.max())):
-        for axis in range(3):
-            if level < bits[axis]:
-                table[axis, level // 8] |= ((values >> level % 8) & 1).astype(np.uint64) << np.uint64(place)
-                place += 1
-    return table
-
-
-def _sorted_keys(
-    keys: npt.NDArray[np.uint64],
-    counts: npt.NDArray[np.int64],
-    ranges: list[tuple[int, int]],
-    shift: np.uint64,
-    pool: ThreadPoolExecutor,
-) -> npt.NDArray[np.uint64]:
-    """Return the good keys in order: moved to buckets by their highest bits, then each bucket sorted."""
-    ends = np.cumsum(counts.T.ravel()).reshape(counts.shape[::-1]).T  # bucket by bucket, range by range
-    places = np.ascontiguousarray(ends - counts)
-    order = np.empty(int(ends[-1, -1]), np.uint64)
-
-    def scatter(item: int) -> None:
-        scatter_keys(keys, *ranges[item], shift, places[item], order)
-
-    def sort(bucket: int) -> None:
-        order[ends[0, bucket] - counts[0, bucket] : ends[-1, bucket]].sort()
-
-    list(pool.map(scatter, range(len(ranges))))
-    list(pool.map(sort, np.flatnonzero(counts.sum(axis=0)).tolist()))
-    return order
-
-
-def _sorted_faces(
-    vertices: npt.NDArray[Any], faces: npt.NDArray[Any], invalid: str, pool: ThreadPoolExecutor
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
-    """Return the sort keys of the valid faces in order (their low half is the face), the bounds, and the dropped."""
-    lo, per_unit, bits = _curve(_sample_centroids(vertices, faces))
-    spread = _spread_table(bits)
-    bucket_bits = min(_BUCKET_BITS, int(bits.sum()))
-    shift = np.uint64(32 + int(bits.sum()) - bucket_bits)
-    keys = np.empty(len(faces), np.uint64)
-    ranges = _ranges(len(faces))
-    bounds = np.empty((len(ranges), 2, 3))
-    counts = np.zeros((len(ranges), 1 << bucket_bits), np.int64)
-    drop = invalid == "drop"
-
-    def make(item: int) -> tuple[int, int, int, int]:
-        start, stop = ranges[item]
-        return face_keys(  # type: ignore[no-any-return]
-            vertices, faces, start, stop, lo, per_unit, bits, spread, shift, keys, counts[item], bounds[item], drop
-        )  # fmt: skip
-
-    n_dropped = 0
-    for code, face, vertex, n_bad in pool.map(make, range(len(ranges))):
-        if code and not drop:
-            what = (
-                f"names vertex {vertex}, but there are {len(vertices)} vertices"
-                if code == VERTEX_MISSING
-                else f"uses vertex {vertex}, which is not finite: {vertices[vertex].tolist()}"
-            )
-            raise ValueError(
-                f"face {face} {what}; every face needs three finite vertices: mend the mesh, or leave such faces out with "
-                "Scene(..., invalid='drop')"
-            )
-        n_dropped += n_bad
-    if n_dropped:
-        if n_dropped == len(faces):
-            raise ValueError(
-                f"all {n_dropped} faces use missing or non-finite vertices; at least one valid face is needed: mend the mesh"
-            )
-        import warnings
-
-        warnings.warn(
-            f"{n_dropped} of {len(faces)} faces use missing or non-finite vertices and were dropped",
-            stacklevel=5,
-        )
-    order = _sorted_keys(keys, counts, ranges, shift, pool)
-    good = np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
-    return order, good, n_dropped
-
-
 def _lattice(
     vertices: npt.NDArray[Any],
     faces: npt.NDArray[Any],
@@ -507,7 +378,8 @@ def _clustered(
     step: float,
     widest: float,
     pool: ThreadPoolExecutor,
-) -> tuple[ClusterArrays, CornerArrays]:
+) -> tuple[tuple[npt.NDArray[Any], ...], list[list[npt.NDArray[Any]]]]:
+    """Cut the order into clusters; return arrays by face, and by cluster or vertex in pieces."""
     n_faces = len(order)
     face_ids = np.empty(n_faces, np.int32)
     corners = np.empty(3 * n_faces, np.uint8)
@@ -533,13 +405,24 @@ def _clustered(
             narrow[:n_narrow].copy(), wide[:n_wide].copy(), ids[: n_vertices_of[:used].sum()].copy(),
         )  # fmt: skip
 
-    parts = [list(part) for part in zip(*pool.map(build, _ranges(n_faces)), strict=True)]
+    pieces = [list(part) for part in zip(*pool.map(build, ranges_of(n_faces)), strict=True)]
+    return (face_ids, corners, turns), pieces
+
+
+def _joined(
+    of_faces: tuple[npt.NDArray[Any], ...], parts: list[list[npt.NDArray[Any]]], step: float
+) -> tuple[ClusterArrays, CornerArrays]:
+    """Join what `_clustered` returns to the arrays that a scene keeps; the pieces are used up."""
+    face_ids, corners, turns = of_faces
     # The kernels read vertices in whole vectors, so up to LANES - 1 numbers past the last one.
     parts[6].append(np.zeros(LANES, np.int32))
     parts[7].append(np.zeros(LANES, np.float64))
-    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = (
-        np.concatenate(part) for part in parts
-    )
+    joined = []
+    while (
+        parts
+    ):  # each is let go when it is joined: all of them twice would be the most memory that preparing takes
+        joined.append(np.concatenate(parts.pop(0)))
+    n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = joined
     first_face = np.concatenate([[0], np.cumsum(n_faces_of)])
     first_id = np.concatenate([[0], np.cumsum(n_vertices, dtype=np.int64)])
     numbers = 3 * n_vertices.astype(np.int64)

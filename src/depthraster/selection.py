@@ -102,12 +102,22 @@ def _matching(chunk: Chunk, patterns: Iterable[str]) -> set[int] | None:
                 )
             wanted |= found
         else:
-            found_by_stem = by_stem.get(os.path.splitext(PureWindowsPath(pattern).name)[0], ())
-            if len(found_by_stem) == 1:  # then it is what Chunk.camera finds, at once
+            asked = PureWindowsPath(pattern)
+            found_by_stem = by_stem.get(os.path.splitext(asked.name)[0], ())
+            # The only one of its name is what Chunk.camera finds, at once, if the folders agree.
+            if len(found_by_stem) == 1 and _agree(
+                asked.parts[:-1], PureWindowsPath(labels[found_by_stem[0]]).parts[:-1]
+            ):
                 wanted.update(found_by_stem)
             else:
                 wanted.add(chunk.cameras.index(chunk.camera(pattern)))
     return wanted
+
+
+def _agree(folders: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Return whether two paths' folders are the same from the last one on, as far as both have some."""
+    n = min(len(folders), len(others))
+    return folders[len(folders) - n :] == others[len(others) - n :]
 
 
 def file_names(cameras: Sequence[Camera]) -> list[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GoldenDepth", "golden_depth"]
 
+_WRITERS = pytest.StashKey[dict[Path, str]]()  # which test wrote a golden image in this run
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the plugin's options."""
@@ -115,6 +117,7 @@ class GoldenDepth:
         self._config = request.config
         self._folder = request.path.parent
         self._name = request.node.name
+        self._id = request.node.nodeid
 
     def __call__(self, ours: Any, theirs: Any = None, **context: Any) -> Comparison | None:
         """Compare a depth image with a golden one, or what a case folder is rendered to with the image in it.
@@ -141,7 +144,11 @@ class GoldenDepth:
         if theirs is None:
             from depthraster.comparison.cases import find_cases
 
-            for place in find_cases(ours):
+            try:
+                places = find_cases(ours)
+            except (OSError, ValueError) as error:
+                pytest.fail(str(error), pytrace=False)
+            for place in places:
                 found = self._same(place.load().compare(), place.name)
             return found
         if isinstance(theirs, (str, os.PathLike)):
@@ -167,6 +174,13 @@ class GoldenDepth:
         from depthraster.io.images import load_image, save_image
 
         image = load_image(ours) if isinstance(ours, os.PathLike) else ours
+        writer = self._config.stash.setdefault(_WRITERS, {}).setdefault(path.resolve(), self._id)
+        if writer != self._id:
+            pytest.fail(
+                f"{path} was written by {writer} in this run; an image of its own is needed for each test: give them "
+                "different names",
+                pytrace=False,
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         save_image(path, image)
 

@@ -2,8 +2,8 @@
 
 Every command is a module here and calls the library for the work. Results go to standard output; progress, warnings and
 errors to standard error. Exit codes: 0 done, 1 an input or output file is bad, 2 wrong usage, 130 interrupted; ``compare``
-has those of diff: 0 the same, 1 different, 2 trouble. What commands share is in ``common.py``. The commonest change is
-another option of ``render``; a new command is a module and a line below.
+has those of diff: 0 the same, 1 different, 2 trouble. What commands share is in ``common.py``, what those on a chunk and its
+mesh do in ``inputs.py``. The commonest change is another option of ``render``; a new command is a module and a line below.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from depthraster.cli.compare import compare
 from depthraster.cli.demo import demo
 from depthraster.cli.info import info
 from depthraster.cli.render import render
+from depthraster.cli.stereo import stereo
+from depthraster.cli.visible import visible
 
 __all__ = ["main", "program"]
 
@@ -27,7 +29,7 @@ def main() -> None:
     """Depth images from a mesh and calibrated cameras."""
 
 
-for command in (render, info, compare, demo):
+for command in (render, visible, stereo, info, compare, demo):
     main.add_command(command)
 
 

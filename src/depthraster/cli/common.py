@@ -7,15 +7,28 @@ input can cause: in `told`.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-__all__ = ["PATH", "chunk_option", "debug_option", "sentence", "shown", "threads_option", "told"]
+__all__ = [
+    "PATH",
+    "cameras_file",
+    "chunk_option",
+    "debug_option",
+    "refuse_files",
+    "sentence",
+    "shown",
+    "threads_option",
+    "told",
+]
+
+_IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr")
 
 PATH = click.Path(path_type=Path)
 chunk_option = click.option(
@@ -55,6 +68,20 @@ def told(debug: bool, code: int = 1) -> Iterator[None]:
         sys.exit(code)
 
 
+def cameras_file(path: Path) -> Path:
+    """Return the path of a project or cameras file; raise ValueError where its suffix says that it is something else."""
+    from depthraster.io.meshes import SUFFIXES
+
+    suffix = path.suffix.lower()
+    what = "a mesh" if suffix in SUFFIXES else "an image" if suffix in _IMAGES else None
+    if what is not None:
+        raise ValueError(
+            f"{path} is named where the cameras are needed, and is {what} by its suffix: name the project or cameras file "
+            "first, then the mesh if there is one"
+        )
+    return path
+
+
 def sentence(error: Exception) -> str:
     """Return what an error says, with the file that the system names."""
     if isinstance(error, OSError) and error.strerror:
@@ -67,3 +94,13 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def refuse_files(paths: Iterable[Path]) -> None:
+    """Raise FileExistsError where one of the files that are to be written is there already."""
+    present = [path for path in paths if os.path.lexists(path)]
+    if present:
+        more = f", and {len(present) - 1} more files that would be written," if len(present) > 1 else ""
+        raise FileExistsError(
+            f"{present[0]} is there already{more} and nothing is replaced unasked: choose another name, or pass --overwrite"
+        )

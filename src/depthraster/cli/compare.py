@@ -77,7 +77,10 @@ def _scale(context: click.Context, parameter: click.Parameter, value: str) -> fl
     help="What OURS is multiplied by, e.g. metres per chunk unit; auto: what fits.  [default: 1]",
 )
 @click.option(
-    "--background", type=float, help="A depth that means that nothing is seen.  [default: 0, without alpha]"
+    "--background",
+    type=float,
+    multiple=True,
+    help="A depth that means that nothing is seen; can be repeated.  [default: 0, without alpha]",
 )
 @click.option("--depth-tolerance", type=float, metavar="X", help="Parts of the depth.  [default: 1e-5]")
 @click.option(
@@ -113,7 +116,7 @@ def compare(
     depth: str | None,
     no_cull: bool,
     scale: float | None,
-    background: float | None,
+    background: tuple[float, ...],
     picture: Path | None,
     as_json: bool,
     threads: int | None,
@@ -140,6 +143,11 @@ def compare(
     if ours is not None and theirs is None and ours.is_dir():
         same = _cases(ours, picture, as_json, threads, debug)
         sys.exit(0 if same else 1)
+    if ours is not None and theirs is None and not ours.exists():
+        with told(debug, _BAD_INPUT):
+            from depthraster.io.files import existing_file
+
+            existing_file(ours, "a folder with cases, or one of two images,")
     if ours is None or theirs is None:
         raise click.UsageError("Two images are needed, or a folder with cases: name OURS and THEIRS.")
     if project is None and {mesh, camera, chunk_name, image_scale} != {None}:
@@ -169,7 +177,7 @@ def compare(
             **context,
             scale=scale,
             tolerances=_tolerances(limits),
-            background=background,
+            background=background or None,
             depth=cast("Any", depth),
             cull_faces=not no_cull,
             threads=threads,
@@ -198,7 +206,9 @@ def _cases(folder: Path, pictures: Path | None, as_json: bool, threads: int | No
                 reports.append({"case": place.name, "made_by": case.made_by, **found.as_json()})
             elif found.passed:
                 spread = found.differences.relative
-                most = f", differs by {spread.p999:.2g} of the depth in 999 of 1000 pixels" if spread else ""
+                most = (
+                    f", 999 of 1000 pixels differ by {spread.p999:.2g} of the depth or less" if spread else ""
+                )
                 click.echo(f"PASS  {shown(place.name)}{most}")
             else:
                 click.echo(f"FAIL  {shown(place.name)}\n")

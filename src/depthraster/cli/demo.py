@@ -33,29 +33,30 @@ def demo(folder: Path, threads: int | None, debug: bool) -> None:
     """Make a small survey, render it, and show it on a contact sheet.
 
     The survey is a mesh, a village among hills, and a cameras file like Metashape's. Both are made from a
-    seed and rendered as `depthraster render` does it. Files of an earlier demo are replaced.
+    seed and rendered as `depthraster render` does it. Files of an earlier demo are replaced, no others.
 
     \b
     Example:
       depthraster demo -o depthraster-demo
     """  # noqa: D301 (the \b keeps click from wrapping the example)
-    images = folder / "depth"
     with told(debug):
         with status("Making a landscape, flying over it"):
             from depthraster.cli.job import Job, make_folder, run
-            from depthraster.demo import make_survey, survey_sheet
+            from depthraster.demo import IMAGES, SHEET, make_survey, refuse_foreign, survey_sheet
             from depthraster.io.meshes import load_mesh
             from depthraster.io.metashape_project import load_chunk
             from depthraster.selection import plan
             from depthraster.survey import Settings
 
+            refuse_foreign(folder)
+            images = folder / IMAGES
             make_folder(images)
             mesh, cameras = make_survey(folder)
             chunk = load_chunk(cameras)
         job = Job(chunk, *plan(chunk), lambda: load_mesh(mesh), mesh.name, images, Settings())
         results = run(job, resume=False, overwrite=True, debug=debug, threads=threads)
         with status("Drawing the contact sheet"):
-            sheet = survey_sheet(folder / "contact-sheet.png", chunk, images, results)
+            sheet = survey_sheet(folder / SHEET, chunk, images, results)
     made = {"Mesh": mesh, "Cameras": cameras, "Depth images": images, "Contact sheet": sheet}
     for what, path in made.items():
         click.echo(f"{what + ':':<15}{path}")

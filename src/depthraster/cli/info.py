@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthraster.cli.common import PATH, chunk_option, debug_option, shown, told
+from depthraster.cli.common import PATH, cameras_file, chunk_option, debug_option, shown, told
 
 if TYPE_CHECKING:
     from depthraster.chunk import Chunk
@@ -40,6 +40,7 @@ def info(project: Path, chunk_name: str | None, as_json: bool, debug: bool) -> N
     with told(debug):
         from depthraster.io.metashape_project import load_chunk, load_chunks
 
+        cameras_file(project)
         chunks = load_chunks(project) if chunk_name is None else (load_chunk(project, chunk_name),)
         facts = [_facts(chunk) for chunk in chunks]
         if as_json:
@@ -89,7 +90,13 @@ def _facts(chunk: Chunk) -> dict[str, Any]:
             for part in chunk.components
         ],
         "models": [
-            {"id": model.id, "label": model.label, "active": model.active, "file": str(model.archive)}
+            {
+                "id": model.id,
+                "label": model.label,
+                "active": model.active,
+                "file": str(model.archive),
+                "there": model.archive.is_file(),
+            }
             for model in chunk.models
         ],
         "sensors": [
@@ -154,12 +161,15 @@ def _tables(chunk: dict[str, Any]) -> list[Any]:
     scale = "none" if chunk["scale"] is None else f"{chunk['scale']:.9g} metres per chunk unit"
     head.add_row(*row("scale", scale))
     head.add_row(
-        *row("mesh inside", len(chunk["models"]) or "none; export one, or name one beside the project")
+        *row(
+            "mesh inside",
+            len(chunk["models"]) or "none; export it, and name it in `depthraster render CHUNK MESH`",
+        )
     )
     tables = [head]
     for title, columns, key, fields in (
         ("Sensors", "id, label, lens, image, f, calibration, cameras", "sensors", _sensor_row),
-        ("Meshes", "id, label, shown", "models", _part_row),
+        ("Meshes", "id, label, shown, file", "models", _model_row),
         ("Components", "id, label, active, cameras", "components", _component_row),
     ):
         if chunk[key] and (key != "components" or len(chunk[key]) > 1):
@@ -183,6 +193,10 @@ def _sensor_row(sensor: dict[str, Any]) -> tuple[object, ...]:
 
 def _component_row(part: dict[str, Any]) -> tuple[object, ...]:
     return *_part_row(part), part["n_cameras"]
+
+
+def _model_row(part: dict[str, Any]) -> tuple[object, ...]:
+    return *_part_row(part), "" if part["there"] else "missing: copy the project's .files folder whole"
 
 
 def _part_row(part: dict[str, Any]) -> tuple[object, ...]:

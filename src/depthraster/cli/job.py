@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthraster.cli.common import sentence, shown
+from depthraster.cli.inputs import prepared, unit_line
 from depthraster.cli.progress import SHOW_CURSOR, counted, on_terminal, say, status
-from depthraster.cli.warmup import kernels_loading
+from depthraster.cli.warmup import compiling_told, kernels_loading
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "make_folder", "run"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # the others would fail for it, too
+_FILES_NAMED = 3
 _NAMED = 10  # cameras named one by one in a summary; of the others it gives the number
 
 
@@ -57,23 +58,21 @@ def make_folder(folder: Path) -> None:
     """Make the folder, or raise an OSError that says why nothing can be written there."""
     import tempfile
 
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:  # name the folder, not the file that was tried
-        raise OSError(error.errno, f"{error.strerror}; choose a folder for the images", str(folder)) from None
+        there = "this is a file" if folder.is_file() else error.strerror
+        raise OSError(
+            error.errno,
+            f"{there}; a folder that can be written to is needed: choose another with -o",
+            str(folder),
+        ) from None
 
 
 def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | None) -> list[Outcome]:
     """Read the mesh, render and write, telling people how it goes; return what became of the cameras."""
     started, start = datetime.now(timezone.utc), time.perf_counter()
-    if not job.chosen:
-        counts = Counter(why for _, why in job.skipped)
-        reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
-        raise ValueError(
-            f"{job.chunk.source}: none of the {len(job.skipped)} cameras can be rendered ({reasons}); "
-            "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
-        )
     from depthraster.io.image_formats import check_installed
     from depthraster.survey import FORMATS
 
@@ -81,7 +80,7 @@ def run(job: Job, *, resume: bool, overwrite: bool, debug: bool, threads: int | 
     is_new = not job.folder.exists()
     make_folder(job.folder)
     try:
-        with _ended_at_once():
+        with _ended_at_once(), compiling_told():
             results, n_kept, settings = _export(job, resume, overwrite, debug, threads, started, start)
     except BaseException:
         if is_new:
@@ -111,7 +110,7 @@ def _export(
         with status("Checking what is finished"):
             kept = _kept(job, export, settings, threads) if resume else set()
         missing = [(camera, name) for camera, name in job.chosen if name not in kept]
-        scene = _prepared(mesh, threads) if missing else None
+        scene = prepared(mesh, threads) if missing else None
         made, begun = {}, time.perf_counter()
         with closing(_rendered(missing, scene, export, settings, units, threads)) as outcomes:
             for outcome in outcomes:
@@ -137,6 +136,14 @@ def _export(
             }
             names = file_names(job.chunk.cameras)  # all: the order is the chunk's, whichever were made when
             export.finish(names, more, lambda path, content: write_gallery(path, job.folder, content))
+        left = export.left_over()
+        if left:
+            say(
+                shown(
+                    f"Note: {len(left)} files of an earlier export are in the folder still, and not in the manifest: "
+                    f"{', '.join(left[:_FILES_NAMED])}{' ...' if len(left) > _FILES_NAMED else ''}"
+                )
+            )
     return results, len(kept), settings
 
 
@@ -146,7 +153,7 @@ def _reason(camera: Camera, reason: str) -> dict[str, Any]:
 
 def _begin(job: Job, mesh: Mesh, *, resume: bool, overwrite: bool) -> tuple[Export, Settings, float]:
     """Open the folder as an export of this mesh with these settings, made definite."""
-    from depthraster.manifest import Export, fingerprint
+    from depthraster.manifest import MANIFEST, Export, fingerprint
 
     every = [camera for camera in job.chunk.cameras if camera.transform is not None]
     settings = job.settings.resolved(job.chunk, every, mesh.vertices)
@@ -168,9 +175,12 @@ def _begin(job: Job, mesh: Mesh, *, resume: bool, overwrite: bool) -> tuple[Expo
         foreign = export.foreign(paths)
         if foreign:
             export.close()
+            missing = (
+                "" if (job.folder / MANIFEST).exists() else " as far as can be told without its manifest.json"
+            )
             raise FileExistsError(
-                f"{job.folder} holds {foreign[0]}, which this export did not make; nothing is replaced unasked: choose "
-                "another folder, or pass --overwrite"
+                f"{job.folder} holds {foreign[0]}, which this export did not make{missing}; nothing is replaced unasked: "
+                "choose another folder, or pass --overwrite"
             )
     return export, settings, units
 
@@ -181,16 +191,6 @@ def _kept(job: Job, export: Export, settings: Settings, threads: int | None) -> 
 
     wanted = [describe(camera, name, settings) for camera, name in job.chosen]
     return export.keep(wanted, thread_count(threads))
-
-
-def _prepared(mesh: Mesh, threads: int | None) -> Scene:
-    from depthraster.kernels.cache import compile_cache_is_cold
-    from depthraster.scene import Scene
-
-    if compile_cache_is_cold():
-        click.echo("Compiling for this machine: some seconds, this once; later runs start at once.", err=True)
-    with status("Preparing the mesh"):
-        return Scene(mesh.vertices, mesh.faces, threads=threads)
 
 
 def _rendered(
@@ -258,25 +258,16 @@ def _summary(job: Job, settings: Settings, results: Sequence[Outcome], n_kept: i
     for what, names in (
         ("skipped", [f"{camera.label} ({why})" for camera, why in job.skipped]),
         ("failed", failed),
-        ("see nothing of the mesh", blank),
+        ("see nothing of the mesh" if len(blank) > 1 else "sees nothing of the mesh", blank),
     ):
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             click.echo(f"  {len(names)} {what}: {shown(', '.join(names[:_NAMED]))}{more}")
-    click.echo(_unit(job.chunk, settings))
+    if done:
+        click.echo(unit_line(job.chunk, settings))
     if done and len(blank) == len(done):
         click.echo(
-            "Warning: no camera sees the mesh; was it exported in the chunk's own (local) coordinates?",
+            "Warning: no camera sees the mesh; it must be in the chunk's own (local) coordinates, or in what --mesh-crs and "
+            "--mesh-offset say it was exported in.",
             err=True,
         )
-
-
-def _unit(chunk: Chunk, settings: Settings) -> str:
-    steps = "" if settings.steps_per_unit is None else f", in steps of 1/{settings.steps_per_unit:.9g}"
-    if settings.unit == "world":
-        return f"Depths are in the world's units (metres where the chunk is georeferenced){steps}."
-    if chunk.scale is None:
-        return (
-            f"Depths are in chunk units{steps}; the chunk has no transform that would say how long they are."
-        )
-    return f"Depths are in chunk units{steps}; metres = depth * {chunk.scale:.9g}, the chunk's scale."

@@ -1,25 +1,24 @@
 """``depthraster render``: a chunk's cameras to depth images.
 
-It says what the options are and reads what they name; ``job.py`` does the work and tells people how it goes. The commonest
-change is another option: its decorator, and a field of `Settings`.
+It says what the options are; ``inputs.py`` reads what they name, ``job.py`` does the work and tells people how it goes. The
+commonest change is another option: its decorator, and a field of `Settings`.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
 
-from depthraster.cli.common import PATH, chunk_option, debug_option, threads_option, told
+from depthraster.cli.common import PATH, debug_option, threads_option, told
+from depthraster.cli.inputs import Inputs, inputs
 from depthraster.cli.job import Job, run
 from depthraster.cli.progress import status
 from depthraster.layers import LAYERS
 from depthraster.survey import FORMATS, Settings
-
-if TYPE_CHECKING:
-    from depthraster.io.meshes import Mesh
 
 __all__ = ["render"]
 
@@ -32,49 +31,10 @@ class _Format(click.Choice[str]):
 
 
 @click.command()
-@click.argument("project", metavar="CHUNK", type=PATH)
-@click.argument("mesh", type=PATH, required=False)
 @click.option(
     "-o", "--output", "folder", metavar="DIR", type=PATH, required=True, help="Folder for the images."
 )
-@chunk_option
-@click.option(
-    "--component",
-    metavar="NAME",
-    help="The cameras of another component: its label or id.  [default: the active one]",
-)
-@click.option(
-    "--camera",
-    "patterns",
-    metavar="PATTERN",
-    multiple=True,
-    help="Only this camera: a label, or one with * and ?; can be repeated.",
-)
-@click.option(
-    "--cameras-from",
-    "pattern_file",
-    metavar="FILE",
-    type=click.File(encoding="utf-8-sig"),
-    help="Only the cameras that a text file names, a label or pattern a line; - for standard input.",
-)
-@click.option("--all", "disabled", is_flag=True, help="Also cameras that are switched off in the project.")
-@click.option(
-    "--model",
-    metavar="NAME",
-    help="Which mesh inside the project: its label or id.  [default: the active one]",
-)
-@click.option(
-    "--mesh-crs",
-    metavar="CRS",
-    help="What MESH was exported in, where that is not the chunk's own coordinates: local, geocentric, EPSG:32610 ...",
-)
-@click.option(
-    "--mesh-offset",
-    type=float,
-    nargs=3,
-    metavar="X Y Z",
-    help="The shift that MESH was exported with; added to its coordinates first.",
-)
+@inputs
 @click.option(
     "--depth",
     type=click.Choice(["z", "range"]),
@@ -127,17 +87,8 @@ class _Format(click.Choice[str]):
 @threads_option
 @debug_option
 def render(
-    project: Path,
-    mesh: Path | None,
+    given: Inputs,
     folder: Path,
-    chunk_name: str | None,
-    component: str | None,
-    patterns: tuple[str, ...],
-    pattern_file: Any,
-    disabled: bool,
-    model: str | None,
-    mesh_crs: str | None,
-    mesh_offset: tuple[float, float, float] | None,
     depth: str | None,
     background: float,
     no_cull: bool,
@@ -167,63 +118,17 @@ def render(
       depthraster render survey.psx -o depth
       depthraster render cameras.xml mesh.ply -o depth --camera 'DJI_00*'
     """  # noqa: D301 (the \b keeps click from wrapping the example)
-    if mesh is None and (mesh_crs is not None or mesh_offset is not None):
-        raise click.UsageError("--mesh-crs and --mesh-offset are about MESH: name the mesh file.")
-    if mesh is not None and model is not None:
-        raise click.UsageError("--model is about the meshes inside the project: leave out MESH.")
-    if mesh_offset is not None and mesh_crs is None:
-        raise click.UsageError("--mesh-offset is in the units of --mesh-crs: name that, e.g. local.")
     if resume and overwrite:
         raise click.UsageError("--resume keeps what is there and --overwrite does not: choose one.")
     with told(debug):
         with status("Reading the cameras"):
-            from depthraster.io.meshes import SUFFIXES, load_mesh
-            from depthraster.io.metashape_project import load_chunk
-            from depthraster.selection import plan
-
             settings = Settings(
                 layers=layers or ("depth",), format=form, unit=unit, scale=scale, background=background,
                 depth=cast("Any", depth), cull_faces=not no_cull, steps_per_unit=steps, previews=previews,
             )  # fmt: skip
-            if project.suffix.lower() in SUFFIXES:
-                raise ValueError(
-                    f"{project} is named where the cameras are needed, and is a mesh by its suffix: name the project or "
-                    "cameras file first, then the mesh"
-                )
-            chunk = load_chunk(project, chunk_name)
-            if component is not None:
-                chunk = chunk.with_component(component)
-            named = [*patterns, *_lines(pattern_file)]
-            cameras = plan(chunk, named, disabled=disabled)
-
-        def read_mesh() -> Mesh:
-            if mesh is None:
-                return chunk.load_mesh(model)
-            if mesh_crs is None:
-                return load_mesh(mesh)
-            return cast("Mesh", chunk.from_world(load_mesh(mesh), mesh_crs, mesh_offset or (0.0, 0.0, 0.0)))
-
-        job = Job(
-            chunk, *cameras, read_mesh, str(mesh.name if mesh else "inside the project"), folder, settings
-        )
+            chunk, chosen, skipped = given.read_cameras()
+        mesh = partial(given.read_mesh, chunk)
+        job = Job(chunk, chosen, skipped, mesh, given.mesh_name, folder, settings)
         results = run(job, resume=resume, overwrite=overwrite, debug=debug, threads=threads)
     if any(result.error for result in results):
         sys.exit(1)
-
-
-def _lines(file: Any) -> list[str]:
-    """Return the lines of a text file that name something."""
-    if file is None:
-        return []
-    try:
-        lines = [line.strip() for line in file]
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{file.name}: not read as text ({error}); a text file in UTF-8 is needed: save it as that, a label a line"
-        ) from None
-    named = [line for line in lines if line]
-    if not named:
-        raise ValueError(
-            f"{file.name}: there is no line with text in it; the label of at least one camera is needed: write one a line"
-        )
-    return named

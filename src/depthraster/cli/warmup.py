@@ -1,5 +1,6 @@
-"""Loading the compiled kernels while the mesh is read: it takes a fifth of a second, and as long again where scipy is.
+"""Loading the compiled kernels while the mesh is read, and a word where they have to be compiled.
 
+Loading takes a fifth of a second, and as long again where scipy is.
 Nothing here changes what is rendered. The commonest change is another kind of view whose kernels are wanted at once: in
 `_render_something`.
 """
@@ -11,7 +12,33 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["kernels_loading"]
+from depthraster.cli.progress import say
+
+__all__ = ["compiling_told", "kernels_loading"]
+
+
+@contextmanager
+def compiling_told() -> Iterator[None]:
+    """Tell people, once during the block, that a kernel is compiled: of the first view, a new kind of lens, new layers.
+
+    numba says so itself, and only where its cache has nothing: no guess is needed.
+    """
+    from numba.core import event
+
+    class Told(event.Listener):
+        def __init__(self) -> None:
+            self._is_told = False
+
+        def on_start(self, event: object) -> None:
+            if not self._is_told:
+                self._is_told = True
+                say("Compiling for this machine: some seconds, this once; later runs start at once.")
+
+        def on_end(self, event: object) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Told()):
+        yield
 
 
 @contextmanager

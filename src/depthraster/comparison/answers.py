@@ -18,6 +18,7 @@ import numpy as np
 from depthraster.calibration import Calibration
 from depthraster.comparison.findings import LENS_MISTAKES, changed_lens
 from depthraster.errors import FormatError
+from depthraster.io.files import existing_file
 
 __all__ = ["QUESTIONS", "Answer", "Question", "load_answers"]
 
@@ -205,6 +206,7 @@ def load_answers(path: str | os.PathLike[str]) -> tuple[str, tuple[Answer, ...]]
     OSError
         It cannot be read.
     """
+    existing_file(path, "the answers.json that record_metashape_golden.py writes", (".json",))
     try:
         said = json.loads(Path(path).read_text(encoding="utf-8"))
         given = {

@@ -7,6 +7,7 @@ and images named after cameras. The commonest change is another entry of ``case.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -161,6 +162,11 @@ def find_cases(folder: str | os.PathLike[str]) -> list[CasePlace]:
         The folder cannot be read.
     """
     root = Path(folder)
+    if not root.is_dir():
+        what = "this is a file" if root.exists() else "there is no such folder"
+        raise NotADirectoryError(
+            errno.ENOTDIR, f"{what}; a folder with cases is needed: check the path", os.fspath(root)
+        )
     found: list[CasePlace] = []
     for place, folders, files in os.walk(root, onerror=_raise):
         folders.sort()

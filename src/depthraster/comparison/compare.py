@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ __all__ = ["compare"]
 
 _SAMPLES = 10_000  # pixels that suppositions are tried on
 _PANEL = 640  # pixels of the picture's panels, about
+_NEARLY_ALL = 0.99  # share of the pixels of which a hint must hold
 _EXPLAINED = 0.01  # share of the pixels that may be unexplained in an image that is as it was asked for
 
 
@@ -42,7 +44,7 @@ def compare(
     scene: Any = None,
     scale: float | None = 1.0,
     tolerances: Tolerances | None = None,
-    background: float | None = None,
+    background: float | Sequence[float] | None = None,
     depth: Literal["z", "range"] | None = None,
     cull_faces: bool = True,
     threads: int | None = None,
@@ -64,9 +66,9 @@ def compare(
         What ours is multiplied by, e.g. metres per chunk unit; None: what fits.
     tolerances : Tolerances, optional
         What counts as the same.
-    background : float, optional
-        A depth that means that nothing is seen. NaN and infinity always do, and 0 where there is no alpha channel and no
-        other depth is given.
+    background : float or sequence of float, optional
+        Depths that mean that nothing is seen, in either image. NaN and infinity always do, and 0 where there is no alpha
+        channel and no depth is given: ``(0, -9999)`` where one image is marked by each.
     depth, cull_faces
         What both images should be, as for `render_depth`; it decides whose a mistake is.
     threads : int, optional
@@ -127,6 +129,7 @@ def compare(
                 findings, after, {"ours": mine.pixels, "theirs": _scaled(other.pixels, 1.0 / scale)},
                 scene, transform, calibration, depth, cull_faces, tolerances, threads,
             )  # fmt: skip
+        notes += _hints(mine, other)
     if failures and calibration is None:
         notes.append(
             "no calibration was given, so mistakes of the lens (p1 and p2 exchanged, k4 dropped ...) were not looked for: "
@@ -211,6 +214,34 @@ def _check_sizes(ours: Plane, theirs: Plane, calibration: Calibration | None) ->
             f"{calibration.height}; one size is needed: pass the calibration that they were made with "
             "(Calibration.scaled, or the command's --image-scale, makes one for another size than the photo's)"
         )
+
+
+def _hints(ours: Plane, theirs: Plane) -> list[str]:
+    """Return what the depths themselves tell of how they are meant: a mark that was taken for a depth, another sign."""
+    hints = []
+    mine, its = ours.pixels[..., 0], theirs.pixels[..., 0]
+    for name, depth, other, marked in (
+        ("ours", mine, its, theirs.background),
+        ("theirs", its, mine, ours.background),
+    ):
+        alone = depth[np.isnan(other) & ~np.isnan(depth)]
+        if alone.size and np.count_nonzero(alone == alone[0]) > _NEARLY_ALL * alone.size and alone[0] != 0:
+            mark = f"{alone[0]:.9g}"
+            pair, options = (f"(0, {mark})", "--background 0 ") if marked == "0" else (mark, "")
+            hints.append(
+                f"{name} is {mark} wherever only it sees something: if that means that nothing is seen, pass "
+                f"background={pair}, or on the command line {options}--background {mark}"
+            )
+    with np.errstate(invalid="ignore"):
+        signs = np.count_nonzero((mine > 0) & (its < 0)), np.count_nonzero((mine < 0) & (its > 0))
+    both = np.count_nonzero(~np.isnan(mine) & ~np.isnan(its))
+    for name, count in zip(("theirs", "ours"), signs, strict=True):
+        if both and count > _NEARLY_ALL * both:
+            hints.append(
+                f"{name} is negative where the other is positive: depth is counted along Z, the way the camera looks, so "
+                f"change the sign of {name}"
+            )
+    return hints
 
 
 def _notes(ours: Plane, theirs: Plane) -> list[str]:

@@ -7,7 +7,7 @@ What was read here is changed in place: fresh memory would take longer than all 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -57,7 +57,9 @@ def read(image: Any) -> Any:
     return Read(load_image(image))
 
 
-def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoolExecutor) -> Plane:
+def depth_plane(
+    image: Any, name: str, background: float | Sequence[float] | None, pool: ThreadPoolExecutor
+) -> Plane:
     """Make a plane of an image.
 
     Parameters
@@ -66,8 +68,8 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
         Depth, and alpha where there is a second channel.
     name : str
         What the image is called in messages.
-    background : float or None
-        A depth that means that nothing is seen; None: 0 where there is no alpha. NaN and infinity always mean it.
+    background : float, sequence of float or None
+        Depths that mean that nothing is seen; None: 0 where there is no alpha. NaN and infinity always mean it.
     pool : ThreadPoolExecutor
         Who does the work.
 
@@ -92,6 +94,7 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
             f"{name} has the shape {array.shape}; (H, W) or (H, W, 2), depth and alpha, is needed: take the channel with "
             "the depth, image[..., 0]"
         )
+    values = _marks(background, channels == 2)
     first = array if array.ndim == 2 else array[..., 0]
     alpha = array[..., 1] if channels == 2 else None
     if is_ours and array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable:
@@ -104,7 +107,7 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
 
     def fill(start: int) -> None:
         rows = slice(start, start + _ROWS)
-        marks.update(_fill(first[rows], None if alpha is None else alpha[rows], background, depth[rows]))
+        marks.update(_fill(first[rows], None if alpha is None else alpha[rows], values, depth[rows]))
         halves.append(_is_half(depth[rows]))
 
     in_threads(fill, range(0, len(depth), _ROWS), pool)
@@ -116,10 +119,22 @@ def depth_plane(image: Any, name: str, background: float | None, pool: ThreadPoo
     )
 
 
+def _marks(background: float | Sequence[float] | None, has_alpha: bool) -> tuple[float, ...]:
+    """Return the depths that mean that nothing is seen."""
+    if background is None:
+        return () if has_alpha else (0.0,)
+    try:
+        return tuple(float(value) for value in np.atleast_1d(np.asarray(background, np.float64)))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"the background is {background!r}; a number, or several in a row, is needed: pass e.g. (0, -9999)"
+        ) from None
+
+
 def _fill(
     values: npt.NDArray[Any],
     alpha: npt.NDArray[Any] | None,
-    background: float | None,
+    background: tuple[float, ...],
     out: npt.NDArray[np.float32],
 ) -> set[str]:
     """Fill some rows of a plane; return what marks the pixels of them where nothing is seen."""
@@ -129,8 +144,7 @@ def _fill(
     marks = set()
     if unseen.any():
         marks.add("NaN" if np.isnan(out[unseen]).any() else "infinity")
-    value = background if background is not None else 0.0 if alpha is None else None
-    if value is not None:
+    for value in background:
         at_value = out == np.float32(value)
         if at_value.any():
             marks.add(f"{value:g}")

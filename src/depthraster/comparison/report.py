@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
+_PART = 0.5  # of what there was to be explained: where more of it remains, only a part is explained
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -92,11 +94,12 @@ class Comparison:
         if self.scale != 1.0:
             lines.append(f"scale used         ours x {_number(self.scale, 9)}")
         if self.findings:
-            lines += ["", "What explains it:"]
+            part = self.before and self.after and self.after.unexplained > _PART * self.before.unexplained
+            lines += ["", "What explains a part of it:" if part else "What explains it:"]
             lines += [f"  - {finding.text}; {finding.remedy}" for finding in self.findings]
             if self.before is not None and self.after is not None:
                 lines.append(
-                    f"  so {_percent(self.after.unexplained)} of the pixels remain to be explained, of "
+                    f"  so {_percent(self.after.unexplained)} of the pixels remain clearly off, of "
                     f"{_percent(self.before.unexplained)}"
                 )
         elif not self.passed:
@@ -183,10 +186,18 @@ class Comparison:
 
         Raises
         ------
+        ValueError
+            The file's suffix is not ``.png``.
         OSError
             The file cannot be written.
         """
         from depthraster.io.files import written_whole
+
+        suffix = os.path.splitext(os.fspath(path))[1]
+        if suffix.lower() != ".png":
+            raise ValueError(
+                f"{os.fspath(path)}: the suffix is {suffix!r}; '.png' is needed: the picture is a PNG"
+            )
 
         picture = self.picture(title)
         with written_whole(path) as temporary:

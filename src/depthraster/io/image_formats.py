@@ -106,6 +106,11 @@ def _read_tiff(path: Path) -> Image:
     import tifffile
 
     with tifffile.TiffFile(path) as tif:
+        series = tif.series
+        # What tifffile makes of depth and alpha, (H, W, 2), when nobody tells it that the last axis is no image: H of them.
+        if len(series) == 1 and tif.is_shaped and series[0].ndim == 3 and series[0].shape[2] == 2:
+            honest(path, series[0].nbytes)
+            return np.asarray(series[0].asarray())
         # A series is an image with its smaller versions, if any.
         if len(tif.series) != 1 or len(tif.series[0].pages) != 1:
             count = sum(len(series.pages) for series in tif.series)

@@ -140,7 +140,7 @@ def _camera(
         )
         notes.add(message, label)
     if record.rolling_shutter and transform is not None:
-        notes.add("rolling shutter of camera {names} is not compensated: pixels may be off by some", label)
+        notes.add("rolling shutter is not compensated, pixels may be off by some: camera {names}", label)
     return Camera(
         id=position if "sensor_id" not in attributes else needed_id(attributes, where),
         label=label,

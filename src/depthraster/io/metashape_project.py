@@ -359,9 +359,10 @@ def _chosen(places: Sequence[_Place], chunk: str | int | None, path: Path) -> _P
     if not positions and isinstance(chunk, str) and chunk.isdecimal() and int(chunk) < len(places):
         positions = [int(chunk)]
     if len(positions) != 1:
+        meant = f"{len(positions)} chunks are" if positions else "no chunk is"
         raise ValueError(
-            f"{path}: {len(positions)} chunks are chunk={chunk!r}; one of {listed(labels, _LISTED)} is needed: give a "
-            f"label, or a position 0 ... {len(places) - 1}"
+            f"{path}: {meant} called {chunk!r}; one of {listed(labels, _LISTED)} is needed: give a label, or a position "
+            f"from 0 to {len(places) - 1}"
         )
     return places[positions[0]]
 

@@ -44,11 +44,22 @@ def save_chunk(chunk: Chunk, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    TypeError
+        The chunk is something else.
     ValueError
-        Two cameras, sensors or groups with one id, an id of none of them, or a label with a character that XML cannot hold.
+        The suffix is a project's; two cameras, sensors or groups with one id, an id of none of them, or a label with a
+        character that XML cannot hold.
     OSError
         The file cannot be written.
     """
+    if not isinstance(chunk, Chunk):
+        raise TypeError(
+            f"the chunk is a {type(chunk).__name__}; a depthraster.Chunk is needed: pass it first, then the path"
+        )
+    if os.path.splitext(os.fspath(path))[1].lower() in (".psx", ".psz"):
+        raise ValueError(
+            f"{os.fspath(path)}: the suffix is a project's, and a cameras file is written; .xml is needed: change the suffix"
+        )
     sensors, sensor_ids = _all_sensors(chunk)
     children = _by_group(chunk)
     for what, values in (("cameras", chunk.cameras), ("sensors", sensors), ("components", chunk.components)):

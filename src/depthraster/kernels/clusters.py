@@ -1,8 +1,8 @@
 """Preparing a mesh: Morton keys of its faces, then clusters of faces with vertices of their own.
 
 Everything here runs once per mesh, over ranges of faces that are independent of each other, so that the
-caller can give each range to a thread and still get the same bits. Sorting the keys is numpy's; choosing
-bounds, steps and ranges is ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
+caller can give each range to a thread and still get the same bits. Choosing bounds, buckets and ranges is ``curve.py``'s,
+steps ``scene.py``'s; looking at clusters from a camera is ``select.py``'s.
 
 A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number
 of one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
@@ -20,12 +20,23 @@ import numpy as np
 
 from depthraster.kernels.jit import inner, kernel
 
-__all__ = ["LANES", "MAX_FACES", "MAX_VERTICES", "MIN_FACES", "build_clusters", "face_keys", "scatter_keys"]
+__all__ = [
+    "DIGIT_BITS",
+    "LANES",
+    "MAX_FACES",
+    "MAX_VERTICES",
+    "MIN_FACES",
+    "build_clusters",
+    "face_keys",
+    "scatter_keys",
+    "sort_bucket",
+]
 
 MAX_FACES = 128
 MAX_VERTICES = 256
 LANES = 16  # vertices are read in groups of this size; MAX_VERTICES and MAX_FACES are multiples of it
 MIN_FACES = 64  # a cut is sought between this number of faces and MAX_FACES
+DIGIT_BITS = 11  # of the keys, sorted at a time: counts fit the nearest cache
 _HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
 _HASH_MASK = _HASH_SLOTS - 1
 
@@ -121,6 +132,41 @@ def scatter_keys(keys, start, stop, shift, places, sorted_keys):
             places[bucket] += 1
 
 
+@kernel
+def sort_bucket(keys, start, stop, low_bits, spare, counts):
+    """Sort the keys of one bucket, ``keys[start:stop]``, of which the lowest ``low_bits`` of the Morton codes differ.
+
+    Digit by digit, the lowest first; keys with one code stay in the order of their faces, which they come in. What is in
+    order already is left. ``spare`` has the length of ``keys``, and its part of the bucket is written over; ``counts``
+    (2 ** `DIGIT_BITS`) is scratch.
+    """
+    ascending = True
+    for i in range(start + 1, stop):
+        if keys[i] < keys[i - 1]:
+            ascending = False
+            break
+    if ascending:
+        return
+    source, target = keys, spare
+    n_passes = (low_bits + DIGIT_BITS - 1) // DIGIT_BITS
+    mask = np.uint64((1 << DIGIT_BITS) - 1)
+    for turn in range(n_passes):
+        shift = np.uint64(32 + DIGIT_BITS * turn)
+        counts[:] = 0
+        for i in range(start, stop):
+            counts[(source[i] >> shift) & mask] += 1
+        place = start
+        for digit in range(counts.shape[0]):
+            place, counts[digit] = place + counts[digit], place
+        for i in range(start, stop):
+            digit = (source[i] >> shift) & mask
+            target[counts[digit]] = source[i]
+            counts[digit] += 1
+        source, target = target, source
+    if n_passes % 2:
+        keys[start:stop] = spare[start:stop]
+
+
 @inner
 def _precedes(local, a, b):
     """Whether local vertex a comes before b in the order of x, then y, then z."""
@@ -132,36 +178,49 @@ def _precedes(local, a, b):
 
 
 @inner
-def _normal_cone(local, corners, first, stop, cone):
+def _normal_cone(local, corners, first, stop, cone, work):
     """Axis and cosine of the half angle of a cone around the faces' normals; cosine -2 means "no cone".
 
     Faces without area have no normal and no say: no pixel can be seen on them. A face so thin that
-    rounding could turn its normal ends the cone.
+    rounding could turn its normal ends the cone. ``work`` (9, MAX_FACES) is scratch.
     """
-    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
     cone[0], cone[1], cone[2], cone[3] = 0.0, 0.0, 0.0, -2.0
+    n = stop - first
+    if n < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
+    nx, ny, nz, ux, uy, uz = work[0], work[1], work[2], work[3], work[4], work[5]
+    sides, norm, along = work[6], work[7], work[8]
+    for i in range(n):
+        a, b, c = corners[3 * (first + i)], corners[3 * (first + i) + 1], corners[3 * (first + i) + 2]
+        px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
+        qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
+        nx[i], ny[i], nz[i] = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+        sides[i] = (px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz)
+    # Roots and quotients, which take their time, in loops that vectorize: over whole vectors, of which the rest is not used.
+    whole = ((n + LANES - 1) // LANES) * LANES
+    for i in range(whole):
+        norm[i] = np.sqrt(nx[i] * nx[i] + ny[i] * ny[i] + nz[i] * nz[i])
+        sides[i] = np.sqrt(sides[i])
+    for i in range(n):
+        if not norm[i] > 1e-7 * sides[i]:
+            if norm[i] != 0.0:
+                return
+            norm[i] = np.inf  # no say
+    for i in range(whole):
+        ux[i], uy[i], uz[i] = nx[i] / norm[i], ny[i] / norm[i], nz[i] / norm[i]
+    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
+    for i in range(n):
+        sum_x, sum_y, sum_z = sum_x + ux[i], sum_y + uy[i], sum_z + uz[i]
+    length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+    if not length > 1e-3:
+        return
+    sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
+    for i in range(whole):
+        along[i] = (sum_x * nx[i] + sum_y * ny[i] + sum_z * nz[i]) / norm[i]
     least = 2.0
-    for turn in range(2):
-        if turn == 1:
-            length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
-            if not length > 1e-3:
-                return
-            sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
-        for face in range(first, stop):
-            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
-            px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
-            qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
-            nx, ny, nz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-            norm = np.sqrt(nx * nx + ny * ny + nz * nz)
-            sides = np.sqrt((px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz))
-            if not norm > 1e-7 * sides:
-                if norm == 0.0:
-                    continue
-                return
-            if turn == 0:
-                sum_x, sum_y, sum_z = sum_x + nx / norm, sum_y + ny / norm, sum_z + nz / norm
-            else:
-                least = min(least, (sum_x * nx + sum_y * ny + sum_z * nz) / norm)
+    for i in range(n):
+        if norm[i] < np.inf:
+            least = min(least, along[i])
     cone[0], cone[1], cone[2] = sum_x, sum_y, sum_z
     cone[3] = least - 1e-5  # room for the rounding to float32
 
@@ -207,6 +266,7 @@ def build_clusters(
     names = np.empty(MAX_VERTICES, np.int64)
     local = np.empty((3, MAX_VERTICES), np.float64)
     box = np.empty((2, 3), np.float64)
+    work = np.zeros((9, MAX_FACES), np.float64)
     n_clusters = 0
     n_corners = 0
     n_narrow = 0
@@ -277,7 +337,7 @@ def build_clusters(
                     narrow[n_narrow + axis * n_vertices + number] = np.int32(
                         np.rint((local[axis, number] - centre) * inverse_step)
                     )
-        _normal_cone(local, corners, first, at - start, cone_of[n_clusters])
+        _normal_cone(local, corners, first, at - start, cone_of[n_clusters], work)
         for number in range(n_vertices):
             vertex_ids[n_ids + number] = names[number]
         n_ids += n_vertices

@@ -4,8 +4,8 @@ A tile is made of blocks of ``BLOCK_WIDTH`` x ``BLOCK_HEIGHT`` pixels. A block k
 nearest 1/Z so far in one row ``dx[N] dy[N] w[N]`` of float32 (w = +inf where the lens images nothing: no face
 is nearer than that), with dx and dy counted from the block's float64 reference ray. In that form each face's
 three edge functions and its 1/Z are linear in (dx, dy), whatever the lens, and the loop over the N pixels
-vectorizes. ``rays.py`` fills the blocks, ``select.py`` says which clusters concern a tile, ``resolve.py``
-reads the result.
+vectorizes. ``rays.py`` fills the blocks, ``select.py`` says which clusters concern a tile, ``occlusion.py`` which of
+them are hidden, ``resolve.py`` reads the result.
 
 Why no pixel is lost between two faces: edges and 1/Z are planes A x + B y + D of float64, accurate to about
 1e-12 pixel; rounding to float32 inside a block moves an edge by less than `_EDGE_ROUNDING` times (|A| + |B|)
@@ -13,12 +13,8 @@ times the block's half size, about 2e-6 pixel, and exactly that is added to D. S
 face is inside the rounded one. What a pixel 2e-6 pixel outside could extrapolate is cut to the face's own
 range of 1/Z.
 
-The commonest change is a new way for a face to be seen: add a branch in `draw_clusters` that makes a
-plane record, and let `_draw_large` draw it.
-
-Edge functions after Pineda, "A Parallel Algorithm for Polygon Rasterization" (SIGGRAPH 1988); faces that
-reach behind the camera after Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates"
-(1997).
+The commonest change is a new way for a face to be seen: a function in ``planes.py`` that makes a plane record, and a
+branch in `draw_clusters` that lets `_draw_large` draw it.
 """
 
 from __future__ import annotations
@@ -35,6 +31,16 @@ from depthraster.kernels.inverse import box_of, pixels_of
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import project_frame
 from depthraster.kernels.memory import aligned
+from depthraster.kernels.occlusion import is_hidden, look_again
+from depthraster.kernels.planes import (
+    PLANE,
+    THINNEST,
+    clip_parallel,
+    homogeneous_planes,
+    inverse_depth_plane,
+    is_seen,
+    projected_planes,
+)
 
 __all__ = ["Scratch", "draw_clusters", "scratch"]
 
@@ -50,11 +56,6 @@ _COL_SHIFT = BLOCK_WIDTH.bit_length() - 1
 
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 
-_EDGE_ON = 1e-10  # of the distance of a face's farthest corner, by which the camera has to be off its plane
-_NO_WIDTH = 1e-12  # of the distance of a face's farthest corner
-# Squared width, in plane pixels, below which a face is seen edge-on: what is left is rounding, which knows no end along
-# the face. Its neighbours' edges, widened by far more, close what it leaves.
-_THINNEST = 1e-20
 _TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are not projected
 _STEEP = 4.0  # times that 1/Z may change within half a block, before it is computed in float64
 
@@ -71,15 +72,15 @@ class Scratch(NamedTuple):
     others: npt.NDArray[
         np.int32
     ]  # (MAX_FACES, 5) other faces: number in the cluster, rows and columns of pixels
-    plane: npt.NDArray[np.float64]  # (14,) see `_projected_planes`
-    clipped: npt.NDArray[np.float64]  # (3, 4) see `_clip_parallel`
+    plane: npt.NDArray[np.float64]  # (PLANE,) see ``planes.py``
+    clipped: npt.NDArray[np.float64]  # (3, 4) see `planes.clip_parallel`
 
 
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
         aligned(8 * _V), aligned(10 * _F), aligned(14 * _F, np.float32), aligned((_F, 5), np.int32),
-        aligned((_F, 5), np.int32), aligned(14), aligned((3, 4)),
+        aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),
     )  # fmt: skip
 
 
@@ -171,51 +172,6 @@ def _draw_large(blocks, refs, names, name, row0, row1, col0, col1, blocks_across
 
 
 @inner
-def _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane):
-    """Give the planes of a face whose vertices are all in front of the camera, from their plane pixels and 1/Z.
-
-    ``plane`` takes A, B, D of the edges ab, bc, ca (positive on the face's side) and of 1/Z, and the bounds of 1/Z.
-    """
-    ax, ay, aw = xs[a], ys[a], ws[a]
-    bx, by, bw = xs[b], ys[b], ws[b]
-    cx, cy, cw = xs[c], ys[c], ws[c]
-    abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
-    area = abx * acy - acx * aby
-    sign = 1.0 if area > 0.0 else -1.0
-    # Edge from p to q: (q - p) x (point - p).
-    a0, b0 = -aby * sign, abx * sign
-    a1, b1 = -bcy * sign, bcx * sign
-    a2, b2 = acy * sign, -acx * sign
-    plane[0], plane[1], plane[2] = a0, b0, (abs(a0) * rx + abs(b0) * ry) - (a0 * ax + b0 * ay)
-    plane[3], plane[4], plane[5] = a1, b1, (abs(a1) * rx + abs(b1) * ry) - (a1 * bx + b1 * by)
-    plane[6], plane[7], plane[8] = a2, b2, (abs(a2) * rx + abs(b2) * ry) - (a2 * ax + b2 * ay)
-    wa, wb, wc = _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
-    plane[9], plane[10], plane[11] = wa, wb, wc - wa * ax - wb * ay
-    plane[12], plane[13] = min(aw, min(bw, cw)), max(aw, max(bw, cw))
-
-
-@inlined
-def _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
-    """Return the slopes of 1/Z along x and y, and its value at vertex a."""
-    ab2, ac2 = abx * abx + aby * aby, acx * acx + acy * acy
-    bcx, bcy = acx - abx, acy - aby
-    bc2 = bcx * bcx + bcy * bcy
-    longest2 = max(ab2, max(ac2, bc2))
-    wa = ((bw - aw) * acy - (cw - aw) * aby) / area
-    wb = ((cw - aw) * abx - (bw - aw) * acx) / area
-    # A face narrower than 1e-6 pixel: rounding would turn its plane. 1/Z runs along its longest edge instead.
-    thin = area * area <= 1e-12 * longest2
-    along_ab = (bw - aw) / ab2
-    along_ac = (cw - aw) / ac2
-    along_bc = (cw - bw) / bc2
-    by_ab, by_ac = ab2 == longest2, ac2 == longest2
-    thin_wa = along_ab * abx if by_ab else (along_ac * acx if by_ac else along_bc * bcx)
-    thin_wb = along_ab * aby if by_ab else (along_ac * acy if by_ac else along_bc * bcy)
-    thin_wc = aw if by_ab | by_ac else bw - thin_wa * abx - thin_wb * aby
-    return (thin_wa if thin else wa), (thin_wb if thin else wb), (thin_wc if thin else aw)
-
-
-@inner
 def _make_small(n, rx, ry, staged, planes):
     """Turn n staged small faces, all in front of the camera, into planes around their vertex a.
 
@@ -242,7 +198,7 @@ def _make_small(n, rx, ry, staged, planes):
         planes[6 * _F + i] = np.float32(acy * sign)
         planes[7 * _F + i] = np.float32(-acx * sign)
         planes[8 * _F + i] = np.float32(-(abs(acy) * ex + abs(acx) * ey))
-        wa, wb, wc = _inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
+        wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
         planes[9 * _F + i] = np.float32(wa)
         planes[10 * _F + i] = np.float32(wb)
         planes[11 * _F + i] = np.float32(wc)
@@ -288,103 +244,6 @@ def _rectangle(staged, i):
         min(ax, min(bx, cx)) - _ROOM, max(ax, max(bx, cx)) + _ROOM,
         min(ay, min(by, cy)) - _ROOM, max(ay, max(by, cy)) + _ROOM,
     )  # fmt: skip
-
-
-@inner
-def _is_seen(xs, ys, a, b, c, cull):
-    """Whether a face has an area in the plane, and is turned towards the camera if that is asked for."""
-    abx, aby, acx, acy = xs[b] - xs[a], ys[b] - ys[a], xs[c] - xs[a], ys[c] - ys[a]
-    area = abx * acy - acx * aby
-    size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
-    return (area * area > _THINNEST * size2) & ((area < 0.0) | (not cull))
-
-
-@inner
-def _clip_parallel(xs, ys, ws, a, b, c, clipped):
-    """Cut a face seen along parallel rays to what is in front of the camera; return the number of its vertices.
-
-    ``clipped`` takes rows of x, y and -Z, of at most four vertices in the face's order.
-    """
-    n = 0
-    p = c
-    for q in (a, b, c):
-        if (ws[p] < 0.0) != (ws[q] < 0.0):
-            t = ws[p] / (ws[p] - ws[q])
-            clipped[0, n] = xs[p] + t * (xs[q] - xs[p])
-            clipped[1, n] = ys[p] + t * (ys[q] - ys[p])
-            clipped[2, n] = -0.0
-            n += 1
-        if ws[q] < 0.0:
-            clipped[0, n], clipped[1, n], clipped[2, n] = xs[q], ys[q], ws[q]
-            n += 1
-        p = q
-    return n
-
-
-@inner
-def _homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
-    """Give the planes, as `_projected_planes`, of a face of which a vertex may lie anywhere; False if it is not seen.
-
-    For vertices behind the camera or outside the lens domain, without clipping: the edge functions are the components
-    of the ray in the base of the three vertices (Olano and Greer 1997, section 3), their sum is 1/Z; a ray that has
-    all three positive meets the face in front of the camera.
-    """
-    az, bz, cz = placed[2 * _V + a], placed[2 * _V + b], placed[2 * _V + c]
-    deepest = max(az, max(bz, cz))
-    if not deepest > 0.0:
-        return False
-    ax, ay = placed[a], placed[_V + a]
-    bx, by = placed[b], placed[_V + b]
-    cx, cy = placed[c], placed[_V + c]
-    # b x c, c x a, a x b, each from a vertex and an edge: the products of nearly parallel vertices would
-    # cancel.
-    ux, uy, uz = cx - bx, cy - by, cz - bz
-    a0, b0, d0 = by * uz - bz * uy, bz * ux - bx * uz, bx * uy - by * ux
-    ux, uy, uz = ax - cx, ay - cy, az - cz
-    a1, b1, d1 = cy * uz - cz * uy, cz * ux - cx * uz, cx * uy - cy * ux
-    ux, uy, uz = bx - ax, by - ay, bz - az
-    a2, b2, d2 = ay * uz - az * uy, az * ux - ax * uz, ax * uy - ay * ux
-    volume = ax * a0 + ay * b0 + az * d0
-    # A camera in the face's own plane sees nothing of it; rounding alone must not put it before or behind. Its height over
-    # the plane is volume / normal, against the distance of the farthest corner, both times f.
-    nx, ny, nz = (a0 + a1 + a2) * f, (b0 + b1 + b2) * f, d0 + d1 + d2
-    far = max(
-        ax * ax + ay * ay + az * az * f * f,
-        max(bx * bx + by * by + bz * bz * f * f, cx * cx + cy * cy + cz * cz * f * f),
-    )
-    normal = nx * nx + ny * ny + nz * nz
-    edge_on = volume * volume * f * f <= _EDGE_ON * _EDGE_ON * far * normal
-    # The same holds for a face that is no wider than rounding; its normal is.
-    px, py, pz, qx, qy, qz = bx - ax, by - ay, (bz - az) * f, cx - ax, cy - ay, (cz - az) * f
-    length = max(px * px + py * py + pz * pz, qx * qx + qy * qy + qz * qz)
-    flat = normal <= _NO_WIDTH * _NO_WIDTH * far * length
-    if edge_on or flat or not np.isfinite(volume):
-        return False
-    if cull and volume > 0.0:
-        return False
-    wa, wb, wd = (a0 + a1 + a2) / volume, (b0 + b1 + b2) / volume, (d0 + d1 + d2) / volume
-    scale = max(
-        max(abs(a0) + abs(b0), abs(a1) + abs(b1)), max(abs(a2) + abs(b2), abs(d0) + abs(d1) + abs(d2))
-    )
-    scale = (1.0 if volume > 0.0 else -1.0) / scale
-    a0, b0, d0, a1, b1, d1, a2, b2, d2 = (
-        a0 * scale, b0 * scale, d0 * scale, a1 * scale, b1 * scale, d1 * scale, a2 * scale, b2 * scale, d2 * scale
-    )  # fmt: skip
-    d0 += abs(a0) * rx + abs(b0) * ry
-    d1 += abs(a1) * rx + abs(b1) * ry
-    d2 += abs(a2) * rx + abs(b2) * ry
-    if (
-        (max(a0 * bounds[0], a0 * bounds[1]) + max(b0 * bounds[2], b0 * bounds[3]) + d0 < 0.0)
-        | (max(a1 * bounds[0], a1 * bounds[1]) + max(b1 * bounds[2], b1 * bounds[3]) + d1 < 0.0)
-        | (max(a2 * bounds[0], a2 * bounds[1]) + max(b2 * bounds[2], b2 * bounds[3]) + d2 < 0.0)
-    ):
-        return False
-    plane[0], plane[1], plane[2], plane[3], plane[4], plane[5] = a0, b0, d0, a1, b1, d1
-    plane[6], plane[7], plane[8], plane[9], plane[10], plane[11] = a2, b2, d2, wa, wb, wd
-    plane[12], plane[13] = 1.0 / deepest, np.inf
-    if min(az, min(bz, cz)) > 0.0:
-        plane[13] = max(1.0 / az, max(1.0 / bz, 1.0 / cz))
-    return True
 
 
 @inner
@@ -464,7 +323,7 @@ def _box_by_rays(x_lo, x_hi, y_lo, y_hi, inverse, cells, bounds):
 @lean_kernel
 def draw_clusters(
     scene, clusters, view, f, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
-    blocks, refs, names, scratch,
+    blocks, refs, names, hiding, occlusion, scratch,
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
@@ -473,8 +332,9 @@ def draw_clusters(
     pixels) up to which ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most
     ``bulge * L2`` pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own
     vertex in float32: it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays`
-    says of the tile's rays. ``names`` is None or an int32 array (blocks, N) that takes face indices, ``scratch`` a
-    `Scratch`.
+    says of the tile's rays. ``names`` is None or an int32 array (blocks, N) that takes face indices. With ``hiding``,
+    ``occlusion`` is what `occlusion.front_to_back` made of the clusters, and those that are hidden by then are left out.
+    ``scratch`` is a `Scratch`.
 
     Either ``lens`` says where vertices lie in the image, and ``inverse`` and ``cells`` are None; or ``lens`` is None and
     ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
@@ -494,7 +354,15 @@ def draw_clusters(
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
     us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
     scale = np.sqrt(view[2, 0] * view[2, 0] + view[2, 1] * view[2, 1] + view[2, 2] * view[2, 2])
+    covered = 0.0
     for at in range(clusters.shape[0]):
+        if hiding:
+            if covered >= 1.0:
+                look_again(blocks, refs, bounds, occlusion)
+                covered = 0.0
+            if is_hidden(at, occlusion):
+                continue
+            covered += occlusion.cover[at]
         cluster = np.int64(clusters[at])
         n_vertices = np.int64(scene.n_vertices[cluster])
         first = scene.first_vertex[cluster]
@@ -547,7 +415,7 @@ def draw_clusters(
             first_row, last_row = np.ceil(max(v_lo - v0, 0.0)), np.floor(min(v_hi - v0, v_last))
             # Edge-on, turned away, or between pixel centres.
             if not (
-                (area * area > _THINNEST * size2)
+                (area * area > THINNEST * size2)
                 & ((area < 0.0) | (not cull))
                 & (first_col <= last_col)
                 & (first_row <= last_row)
@@ -578,18 +446,16 @@ def draw_clusters(
             n_parts = 1
             if np.isnan(us[a] + us[b] + us[c]):
                 if parallel:
-                    n_parts = _clip_parallel(xs, ys, ws, a, b, c, clipped) - 2
-                elif not _homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
+                    n_parts = clip_parallel(xs, ys, ws, a, b, c, clipped) - 2
+                elif not homogeneous_planes(f, rx, ry, bounds, cull, placed, a, b, c, plane):
                     continue
             else:
-                _projected_planes(rx, ry, xs, ys, ws, a, b, c, plane)
+                projected_planes(rx, ry, xs, ys, ws, a, b, c, plane)
             for part in range(n_parts):
                 if parallel and np.isnan(us[a] + us[b] + us[c]):
-                    if not _is_seen(clipped[0], clipped[1], 0, part + 1, part + 2, cull):
+                    if not is_seen(clipped[0], clipped[1], 0, part + 1, part + 2, cull):
                         continue
-                    _projected_planes(
-                        rx, ry, clipped[0], clipped[1], clipped[2], 0, part + 1, part + 2, plane
-                    )
+                    projected_planes(rx, ry, clipped[0], clipped[1], clipped[2], 0, part + 1, part + 2, plane)
                 _draw_large(
                     blocks, refs, names, face_ids[face], others[i, 1], others[i, 2], others[i, 3], others[i, 4],
                     blocks_across, plane,
