@@ -286,6 +286,26 @@ def _place_vertices(offsets, first, n, view, step, cx, cy, cz, parallel, guard, 
 
 
 @inner
+def _extent(placed, n):
+    """Return x0, x1, y0, y1 around a cluster's vertices and their greatest w; inf where one has none."""
+    x0, x1, y0, y1, most, sound = (
+        placed[3 * _V],
+        placed[3 * _V],
+        placed[4 * _V],
+        placed[4 * _V],
+        placed[5 * _V],
+        True,
+    )
+    for i in range(np.uint64(n)):
+        x, y, w = placed[3 * _V + i], placed[4 * _V + i], placed[5 * _V + i]
+        x0, x1 = x if x < x0 else x0, x if x > x1 else x1
+        y0, y1 = y if y < y0 else y0, y if y > y1 else y1
+        most = w if w > most else most
+        sound &= w == w
+    return x0, x1, y0, y1, most if sound else np.inf
+
+
+@inner
 def _planes(ax, ay, aw, bx, by, bw, cx, cy, cw, room, plane):
     """Write the planes of a face around its vertex a: A, B, D of the three edges and of w; False if it is seen edge-on."""
     abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
@@ -437,6 +457,15 @@ def hide_points(
             _place_vertices(
                 scene.narrow, start, n_vertices, view, scene.step, cx, cy, cz, parallel, guard, placed
             )
+        x0, x1, y0, y1, most = _extent(placed, n_vertices)
+        if most < np.inf:  # all of it is in front: what it really takes is less than its box
+            room = size * (1.0 if parallel else most) + _ROUNDING * guard
+            col0 = max(_bin_along(x0 - 8.0 * room, grid.x0, grid.per_x, across) - left, 0)
+            col1 = min(_bin_along(x1 + 8.0 * room, grid.x0, grid.per_x, across) - left, side - 1)
+            row0 = max(_bin_along(y0 - 8.0 * room, grid.y0, grid.per_y, down) - top, 0)
+            row1 = min(_bin_along(y1 + 8.0 * room, grid.y0, grid.per_y, down) - top, side - 1)
+            if not _matters(least, most, side, row0, row1, col0, col1):
+                continue
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners, face_ids = scene.corners[3 * first_face : 3 * end_face], scene.face_ids[first_face:end_face]
         for face in range(end_face - first_face):
