@@ -103,6 +103,23 @@ def test_example_renders_the_cameras_of_a_chunk_in_metres(tmp_path):
     np.testing.assert_allclose(depth, 10.0, rtol=1e-6)
 
 
+def test_example_makes_an_elevation_model_and_an_orthophoto(tmp_path, capsys, monkeypatch):
+    rasterio = pytest.importorskip("rasterio", reason="no wheel of rasterio")
+    pytest.importorskip("scipy", reason="no wheel of scipy")
+    monkeypatch.setattr(sys, "argv", ["height_field.py", str(tmp_path)])
+    runpy.run_path(str(ROOT / "examples" / "height_field.py"))
+    out = capsys.readouterr().out
+    assert "539.06 to 590.00 m" in out and "the photo shows 85% of the 360000 cells" in out
+    with rasterio.open(tmp_path / "heights.tif") as heights, rasterio.open(tmp_path / "ortho.tif") as ortho:
+        assert heights.crs == ortho.crs and heights.transform == ortho.transform
+        ((height,),) = (heights.sample([(382_000, 5_200_000)]),)
+        assert height == [590]  # the tower's top
+        row, col = ortho.index(382_010, 5_200_014)  # behind the tower, in the north-east
+        assert ortho.dataset_mask()[row, col] == 0 and ortho.dataset_mask()[599 - row, 599 - col] == 255
+    with Image.open(tmp_path / "heights.png") as picture:
+        assert picture.width > 1700 and picture.mode == "RGB"
+
+
 def test_ci_runs_the_readmes_command_for_the_tests():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv .venv && ")]

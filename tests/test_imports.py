@@ -19,11 +19,12 @@ LAYERS = [
     ("demo", "metashape"),
     ("comparison", "survey"),
     ("gallery", "manifest"),
+    ("orthophoto",),
     ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
-    ("views",),
+    ("heights", "views"),
     ("render", "visibility"),
     ("edges", "io", "layers", "looking", "picking", "pipeline"),
-    ("derived",),
+    ("derived", "grid"),
     ("pictures", "scene"),
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
@@ -50,6 +51,7 @@ HEAVY = (
     "pyproj",
     "yaml",
     "cv2",
+    "rasterio",
 )
 
 

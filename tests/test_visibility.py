@@ -214,6 +214,19 @@ def test_nothing_is_seen_through_a_closed_mesh(lens, place, storage):
     assert before.visible[inside].all()
 
 
+def test_points_on_a_line_and_at_one_place_are_seen_as_any():
+    rng = np.random.default_rng(9)
+    mesh = crowd(rng)
+    calibration = cameras.calibration("survey", 600, 400)
+    line = np.linspace([-2.0, 1.0, 6.0], [2.0, -1.0, 9.0], 30_000)
+    for points in (line, np.repeat(line[::3000], 2000, axis=0), line[:1]):
+        together = dr.visible(mesh, points, np.eye(4), calibration).status
+        mixed = dr.visible(
+            mesh, np.concatenate([points, points_of(rng, mesh, 500)]), np.eye(4), calibration
+        ).status
+        np.testing.assert_array_equal(together, mixed[: len(points)])
+
+
 def test_a_hair_hides_what_is_behind_it():
     """However far below the size of a pixel it is, if it is on the way."""
     wall, two = meshes.grid(2, 2, (-50, -50), (50, 50))

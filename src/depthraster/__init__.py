@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
+from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
 from depthraster.layers import Layers
+from depthraster.orthophoto import Orthophoto, orthorectify
 from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
@@ -33,7 +35,10 @@ __all__ = [
     "Comparison",
     "FacesSeen",
     "FormatError",
+    "HeightField",
+    "HeightFile",
     "Layers",
+    "Orthophoto",
     "Picks",
     "RenderedView",
     "Scene",
@@ -44,11 +49,13 @@ __all__ = [
     "VisibilityTable",
     "compare",
     "faces_seen",
+    "height_field",
     "load_calibrations",
     "load_chunk",
     "load_mesh",
     "look_at",
     "nadir",
+    "orthorectify",
     "pick_point",
     "render",
     "render_depth",
@@ -57,6 +64,7 @@ __all__ = [
     "save_chunk",
     "visibility_table",
     "visible",
+    "write_height_field",
 ]
 
 # What reads files is imported when first used: it takes libraries that rendering does not need.

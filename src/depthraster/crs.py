@@ -19,9 +19,11 @@ __all__ = [
     "east_north_up",
     "from_geocentric",
     "geocentric_of",
+    "is_geographic",
     "is_local",
     "is_named",
     "known_system",
+    "map_system",
     "to_geocentric",
 ]
 
@@ -123,6 +125,51 @@ def known_system(crs: Any) -> Any:
         return CRS.from_user_input(crs)
     except CRSError as error:
         raise _unknown("coordinate system", crs, error) from None
+
+
+def is_geographic(crs: Any) -> bool:
+    """Return whether a system measures in degrees; errors as `known_system`."""
+    return bool(known_system(crs).is_geographic)
+
+
+def map_system(chunk_crs: str, point: npt.ArrayLike) -> str:
+    """Return the system for a map of a georeferenced chunk: its own if that is projected, else UTM on its datum.
+
+    Parameters
+    ----------
+    chunk_crs : str
+        The chunk's, as WKT.
+    point : (3,) array of float
+        Geocentric coordinates on its datum of a place in the zone, metres.
+
+    Returns
+    -------
+    str
+        WKT, or ``"EPSG:..."`` of a zone; on WGS 84 where there is none on the datum.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As `known_system`; and where there is no zone, at the poles.
+    """
+    _need_pyproj(chunk_crs)
+    own = _read(chunk_crs, "chunk's coordinate system").system
+    if own.is_projected:
+        return chunk_crs
+    from pyproj.aoi import AreaOfInterest
+    from pyproj.database import query_utm_crs_info
+
+    geodetic = own.geodetic_crs.to_3d()
+    forward, _ = _by_proj(_geocentric(own), geodetic)
+    lon, lat, _ = _finite(forward(np.asarray(point, np.float64)[None]), chunk_crs)[0].tolist()
+    place = AreaOfInterest(lon, lat, lon, lat)
+    for datum in (own.geodetic_crs.name, "WGS 84"):
+        for zone in query_utm_crs_info(datum_name=datum, area_of_interest=place, contains=True):
+            return f"EPSG:{zone.code}"
+    raise ValueError(
+        f"the coordinate system of the chunk is {_short(chunk_crs)}, in degrees, and there is no zone of UTM at longitude "
+        f"{lon:.4f}, latitude {lat:.4f}; a projected system is needed: name one"
+    )
 
 
 def geocentric_of(crs: Any) -> Any:

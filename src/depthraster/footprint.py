@@ -1,6 +1,7 @@
-"""How far apart the rays of neighbouring pixels are, bounded from both sides over cells of an image.
+"""What an image's rays take up: how far they reach, and how far apart those of neighbouring pixels are, bounded.
 
-What is decided by it is ``edges.py``'s and ``visibility.py``'s. The commonest change is the size of a cell.
+What is decided by it is ``edges.py``'s, ``visibility.py``'s and ``orthophoto.py``'s. The commonest change is the size of a
+cell.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
+from depthraster.kernels.rays import ray_grid
 
-__all__ = ["CELL", "ray_steps"]
+__all__ = ["CELL", "plane_bounds", "ray_steps"]
 
 CELL = 64  # pixels that share a bound
 _ROOM = 0.9, 1.1  # between the places looked at a lens changes little, and by no more than this
@@ -53,3 +55,25 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
     most = np.asarray(_ROOM[1] * np.maximum.reduce([high[at] for at in shifts]))
     least.flags.writeable = most.flags.writeable = False
     return least, most
+
+
+@lru_cache(maxsize=8)
+def plane_bounds(calibration: Calibration) -> Array:
+    """Return x0, x1, y0, y1 of X/Z and Y/Z that enclose what the image of a frame lens sees; infinite for others.
+
+    Those of the last calibrations are remembered.
+    """
+    bounds = _plane_bounds(calibration)
+    bounds.flags.writeable = False
+    return bounds
+
+
+def _plane_bounds(calibration: Calibration) -> Array:
+    if calibration.type != "frame":
+        return np.full(4, np.inf)
+    grid = ray_grid(calibration.lens_params(), calibration.width, calibration.height)
+    nodes = grid.nodes / calibration.f  # they reach beyond the image by one on each side
+    if not np.isfinite(nodes).all():
+        return np.array([-1.0, 1.0, -1.0, 1.0]) * calibration.valid_radius
+    low, high = nodes.min(axis=(0, 1)), nodes.max(axis=(0, 1))
+    return np.array([low[0], high[0], low[1], high[1]])

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
-from depthraster.footprint import CELL, ray_steps
+from depthraster.footprint import CELL, plane_bounds, ray_steps
 from depthraster.kernels import hiding, sight
-from depthraster.kernels.rays import ray_grid
 from depthraster.kernels.select import clusters_in_tile
 from depthraster.scene import Scene
 from depthraster.transforms import check_transform, invert
@@ -27,7 +25,11 @@ from depthraster.transforms import check_transform, invert
 __all__ = ["Looking", "Points"]
 
 _POINTS = 512 * sight.GROUP  # that a thread projects at a time
+_SAMPLE = 4096  # rays that say where bins are to be
 _TILES = 24  # that a plane's rays are drawn in, at least
+
+_EVERYWHERE = np.full(4, np.inf)
+_EVERYWHERE.flags.writeable = False  # as `plane_bounds` are: another type would be compiled for anew
 
 Array = npt.NDArray[np.float64]
 Result = TypeVar("Result")
@@ -112,7 +114,7 @@ class Looking:
         checked = check_transform(transform)
         camera = _Camera(checked, calibration)
         n, as_range = len(self._points.coordinates), calibration.type == "spherical"
-        bounds = _bounds(calibration) if inside_only else np.full(4, np.inf)
+        bounds = plane_bounds(calibration) if inside_only else _EVERYWHERE
 
         def place(start: int) -> tuple[npt.NDArray[np.int64], Array]:
             stop = min(start + per_job, n)
@@ -137,7 +139,7 @@ class Looking:
     def _hide(self, run: _Threads, camera: _Camera, plane: _Plane, which: npt.NDArray[np.int64]) -> None:
         """Find which of the points ``which``, whose rays pass through a plane, the mesh hides."""
         arrays, parallel, rays = self._scene._arrays, camera.parallel, plane.rays
-        grid = _grid(plane.bounds, len(rays), self._threads)
+        grid = _grid(plane, parallel, self._threads)
         n_tiles, n_bins = grid.tiles_x * grid.tiles_y, grid.side**2
         order, starts = np.empty(len(rays), np.int32), np.zeros(n_tiles * n_bins + 1, np.int32)
         hiding.sort_rays(rays, parallel, grid, np.empty(len(rays), np.int32), starts, order)
@@ -212,7 +214,7 @@ class _Plane(NamedTuple):
     """A plane before the camera that rays pass through."""
 
     axes: Array  # (3, 3) from the chunk's axes to X, Y, Z across it
-    bounds: Array  # (4,) x0, x1, y0, y1 around the rays
+    bounds: Array  # (4,) x0, x1, y0, y1 around all rays of the image
     rays: Array  # (n, 4) X, Y, Z of their points along the axes, and the number of their cell
 
 
@@ -229,7 +231,7 @@ def _planes(camera: _Camera, rays: Array) -> Iterator[tuple[_Plane, npt.NDArray[
         size = np.array([0.0, calibration.width, 0.0, calibration.height])
         yield _Plane(camera.axes, (size - np.repeat(camera.lens[1:3], 2)) / calibration.f, rays), None
     elif calibration.type == "frame":
-        yield _Plane(camera.axes, _bounds(calibration), rays), None
+        yield _Plane(camera.axes, plane_bounds(calibration), rays), None
     else:
         sides = np.empty(len(rays), np.uint8)
         hiding.side_of(rays, sides)
@@ -241,25 +243,17 @@ def _planes(camera: _Camera, rays: Array) -> Iterator[tuple[_Plane, npt.NDArray[
                 yield _Plane(turn @ camera.axes, np.array([-1.0, 1.0, -1.0, 1.0]), some), members
 
 
-def _grid(bounds: Array, n: int, threads: int) -> hiding.Grid:
-    """Return bins for n rays between ``bounds``, square ones."""
-    width, height = bounds[1] - bounds[0], bounds[3] - bounds[2]
-    bin_size = np.sqrt(width * height * hiding.PER_BIN / n)
-    across, down = max(width / bin_size, 1.0), max(height / bin_size, 1.0)
+def _grid(plane: _Plane, parallel: bool, threads: int) -> hiding.Grid:
+    """Return square bins for a plane's rays: where some of them are, for the others come to the outermost bins."""
+    n = len(plane.rays)
+    some = plane.rays[:: max(n // _SAMPLE, 1)]
+    at = some[:, :2] if parallel else some[:, :2] / some[:, 2:3]
+    low, high = at.min(axis=0), at.max(axis=0)
+    room = 0.01 * (high - low) + 1e-6 * (plane.bounds[1::2] - plane.bounds[0::2])
+    low, (width, height) = low - room, high - low + 2.0 * room
+    bins = n / hiding.PER_BIN  # no more than that along a line of points
+    per_unit = min(np.sqrt(bins / (width * height)), max(bins, 1.0) / max(width, height))
+    across, down = max(width * per_unit, 1.0), max(height * per_unit, 1.0)
     side = int(np.ceil(np.sqrt(across * down / max(_TILES, 4 * threads))))
     tiles_x, tiles_y = int(np.ceil(across / side)), int(np.ceil(down / side))
-    per = 1.0 / bin_size
-    return hiding.Grid(float(bounds[0]), float(bounds[2]), per, per, tiles_x, tiles_y, side)
-
-
-@lru_cache(maxsize=8)
-def _bounds(calibration: Calibration) -> Array:
-    """Return x0, x1, y0, y1 of X/Z and Y/Z that enclose what the image of a frame lens sees; infinite for others."""
-    if calibration.type != "frame":
-        return np.full(4, np.inf)
-    grid = ray_grid(calibration.lens_params(), calibration.width, calibration.height)
-    nodes = grid.nodes / calibration.f  # they reach beyond the image by one on each side
-    if not np.isfinite(nodes).all():
-        return np.array([-1.0, 1.0, -1.0, 1.0]) * calibration.valid_radius
-    low, high = nodes.min(axis=(0, 1)), nodes.max(axis=(0, 1))
-    return np.array([low[0], high[0], low[1], high[1]])
+    return hiding.Grid(float(low[0]), float(low[1]), float(per_unit), float(per_unit), tiles_x, tiles_y, side)

@@ -15,6 +15,7 @@ import click
 from depthraster.cli import process
 from depthraster.cli.compare import compare
 from depthraster.cli.demo import demo
+from depthraster.cli.height import height
 from depthraster.cli.info import info
 from depthraster.cli.render import render
 from depthraster.cli.stereo import stereo
@@ -29,7 +30,7 @@ def main() -> None:
     """Depth images from a mesh and calibrated cameras."""
 
 
-for command in (render, visible, stereo, info, compare, demo):
+for command in (render, visible, stereo, height, info, compare, demo):
     main.add_command(command)
 
 

@@ -1,7 +1,8 @@
 """What commands on a chunk and its mesh are given: CHUNK, MESH, which cameras, which mesh, where the mesh is from.
 
-`inputs` gives a command these arguments and options, and the command gets them as one `Inputs`, which reads what they name.
-The commonest change is another option of all these commands: its line in `_OPTIONS` and a field of `Inputs`.
+`inputs` gives a command these arguments and options, and the command gets them as one `Inputs`, which reads what they name;
+`mesh_inputs` gives those that are not about cameras, as a `MeshInputs`. The commonest change is another option of all these
+commands: its line in `_OPTIONS` and a field of one of the two.
 """
 
 from __future__ import annotations
@@ -24,65 +25,62 @@ if TYPE_CHECKING:
     from depthraster.scene import Scene
     from depthraster.survey import Settings
 
-__all__ = ["Inputs", "inputs", "prepared", "unit_line"]
+__all__ = ["Inputs", "MeshInputs", "inputs", "mesh_inputs", "prepared", "unit_line"]
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("project", metavar="CHUNK", type=PATH),
-    click.argument("mesh", type=PATH, required=False),
-    chunk_option,
-    click.option(
+_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "project": click.argument("project", metavar="CHUNK", type=PATH),
+    "mesh": click.argument("mesh", type=PATH, required=False),
+    "chunk_name": chunk_option,
+    "component": click.option(
         "--component",
         metavar="NAME",
         help="The cameras of another component: its label or id.  [default: the active one]",
     ),
-    click.option(
+    "patterns": click.option(
         "--camera",
         "patterns",
         metavar="PATTERN",
         multiple=True,
         help="Only this camera: a label, or one with * and ?; can be repeated.",
     ),
-    click.option(
+    "pattern_file": click.option(
         "--cameras-from",
         "pattern_file",
         metavar="FILE",
         type=click.File(encoding="utf-8-sig"),
         help="Only the cameras that a text file names, a label or pattern a line; - for standard input.",
     ),
-    click.option(
+    "disabled": click.option(
         "--all", "disabled", is_flag=True, help="Also cameras that are switched off in the project."
     ),
-    click.option(
+    "model": click.option(
         "--model",
         metavar="NAME",
         help="Which mesh inside the project: its label or id.  [default: the active one]",
     ),
-    click.option(
+    "mesh_crs": click.option(
         "--mesh-crs",
         metavar="CRS",
         help="What MESH was exported in, where that is not the chunk's own coordinates: local, geocentric, EPSG:32610 ...",
     ),
-    click.option(
+    "mesh_offset": click.option(
         "--mesh-offset",
         type=float,
         nargs=3,
         metavar="X Y Z",
         help="The shift that MESH was exported with; added to its coordinates first.",
     ),
-)
+}
 
 
 @dataclass(frozen=True)
-class Inputs:
+class MeshInputs:
     """What the user named; nothing is read before it is asked for."""
 
     project: Path
     mesh: Path | None
     chunk_name: str | None
     component: str | None
-    patterns: tuple[str, ...]
-    pattern_file: Any
-    disabled: bool
     model: str | None
     mesh_crs: str | None
     mesh_offset: tuple[float, float, float] | None
@@ -100,24 +98,12 @@ class Inputs:
         """What the mesh is called without its folder."""
         return self.mesh.name if self.mesh else "inside the project"
 
-    def read_cameras(self) -> tuple[Chunk, list[tuple[Camera, str]], list[tuple[Camera, str]]]:
-        """Read the chunk; return it, the cameras chosen with their file names, at least one, and the others with reasons."""
+    def read_chunk(self) -> Chunk:
+        """Read the chunk, in the frame of the component."""
         from depthraster.io.metashape_project import load_chunk
-        from depthraster.selection import plan
 
         chunk = load_chunk(cameras_file(self.project), self.chunk_name)
-        if self.component is not None:
-            chunk = chunk.with_component(self.component)
-        named = [*self.patterns, *_lines(self.pattern_file)]
-        chosen, skipped = plan(chunk, named, disabled=self.disabled)
-        if not chosen:
-            counts = Counter(why for _, why in skipped)
-            reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
-            raise ValueError(
-                f"{chunk.source}: none of the {len(skipped)} cameras can be rendered ({reasons}); "
-                "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
-            )
-        return chunk, chosen, skipped
+        return chunk if self.component is None else chunk.with_component(self.component)
 
     def read_mesh(self, chunk: Chunk) -> Mesh:
         """Read the mesh, in the chunk's frame."""
@@ -131,6 +117,31 @@ class Inputs:
         return cast("Mesh", chunk.from_world(load_mesh(self.mesh), self.mesh_crs, offset))
 
 
+@dataclass(frozen=True)
+class Inputs(MeshInputs):
+    """The same, and which cameras."""
+
+    patterns: tuple[str, ...]
+    pattern_file: Any
+    disabled: bool
+
+    def read_cameras(self) -> tuple[Chunk, list[tuple[Camera, str]], list[tuple[Camera, str]]]:
+        """Read the chunk; return it, the cameras chosen with their file names, at least one, and the others with reasons."""
+        from depthraster.selection import plan
+
+        chunk = self.read_chunk()
+        named = [*self.patterns, *_lines(self.pattern_file)]
+        chosen, skipped = plan(chunk, named, disabled=self.disabled)
+        if not chosen:
+            counts = Counter(why for _, why in skipped)
+            reasons = ", ".join(f"{n} {why}" for why, n in counts.items()) or "there are none"
+            raise ValueError(
+                f"{chunk.source}: none of the {len(skipped)} cameras can be rendered ({reasons}); "
+                "at least one that is aligned, enabled and calibrated is needed: align the photos and export anew"
+            )
+        return chunk, chosen, skipped
+
+
 def inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `Inputs`; it gets them together, as its first argument."""
 
@@ -139,9 +150,20 @@ def inputs(command: Callable[..., None]) -> Callable[..., None]:
         given = Inputs(**{field.name: options.pop(field.name) for field in fields(Inputs)})
         command(given, **options)
 
-    for option in reversed(_OPTIONS):
-        with_inputs = option(with_inputs)
-    return with_inputs
+    return _with_options(with_inputs, Inputs)
+
+
+def mesh_inputs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `MeshInputs`; it gets them by name, for it may take a mesh alone, too."""
+    return _with_options(command, MeshInputs)
+
+
+def _with_options(command: Callable[..., None], given: type[MeshInputs]) -> Callable[..., None]:
+    names = {field.name for field in fields(given)}
+    for name, option in reversed(_OPTIONS.items()):
+        if name in names:
+            command = option(command)
+    return command
 
 
 def prepared(mesh: Mesh, threads: int | None) -> Scene:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import click
 
-__all__ = ["SHOW_CURSOR", "counted", "on_terminal", "say", "status"]
+__all__ = ["SHOW_CURSOR", "counted", "on_terminal", "reported", "say", "status"]
 
 T = TypeVar("T")
 
@@ -119,6 +119,37 @@ def _with_lines(items: Iterable[T], total: int, megapixels: Callable[[T], float]
             say(f"{n} of {total} images, {_rate(done, now - start)}, {_duration(left)} left")
             told = now
         yield item
+
+
+@contextmanager
+def reported(doing: str, things: str) -> Iterator[Callable[[int, int | None], object]]:
+    """Show how many of some things are done, by what is called with that and with how many there are."""
+    if not on_terminal():
+        start = told = time.perf_counter()
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal told
+            now = time.perf_counter()
+            if now - told >= _EVERY and total is not None and done < total:
+                say(f"{done} of {total} {things}, {_duration((now - start) / done * (total - done))} left")
+                told = now
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _rate(megapixels: float, seconds: float) -> str:

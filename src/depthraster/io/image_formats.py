@@ -19,7 +19,16 @@ import numpy.typing as npt
 
 from depthraster.errors import FormatError
 
-__all__ = ["FORMATS", "Format", "check_installed", "honest", "write_npz", "write_tiff"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "check_installed",
+    "honest",
+    "packed",
+    "predictor_of",
+    "write_npz",
+    "write_tiff",
+]
 
 Image = npt.NDArray[Any]
 
@@ -62,7 +71,7 @@ def write_tiff(path: Path, image: Image, threads: int = 1, **options: Any) -> No
     usual: dict[str, Any] = {
         "photometric": "minisblack",
         "compression": "zlib",
-        "predictor": 3 if image.dtype.kind == "f" else 2,  # floating-point, or differences
+        "predictor": predictor_of(image.dtype),
         "rowsperstrip": n_rows,
         "software": "depthraster",
         "metadata": None,  # no description that only tifffile understands
@@ -78,21 +87,10 @@ def write_tiff(path: Path, image: Image, threads: int = 1, **options: Any) -> No
 
 
 def _strips(image: Image, n_rows: int, threads: int) -> Iterator[bytes]:
-    """Yield the strips of a TIFF, n_rows of an (H, W, C) image in each, with the predictor and deflated.
-
-    tifffile would do the same with libdeflate, which takes half as long again as zlib-ng, and three times as long where
-    much of the image is background.
-    """
-    import imagecodecs
-
-    codecs: Any = imagecodecs  # its types say less than it takes
-    predict = codecs.floatpred_encode if image.dtype.kind == "f" else codecs.delta_encode
-    fast = getattr(getattr(codecs, "ZLIBNG", None), "available", False)  # not every build has it
-    deflate = codecs.zlibng_encode if fast else codecs.zlib_encode
+    """Yield the strips of a TIFF, n_rows of an (H, W, C) image in each."""
 
     def strip(start: int) -> bytes:
-        rows = np.ascontiguousarray(image[start : start + n_rows])
-        return bytes(deflate(predict(rows, axis=-2), level=_LEVEL))
+        return packed(image[start : start + n_rows])
 
     starts = range(0, len(image), n_rows)
     if threads == 1 or len(starts) == 1:
@@ -100,6 +98,26 @@ def _strips(image: Image, n_rows: int, threads: int) -> Iterator[bytes]:
         return
     with ThreadPoolExecutor(min(threads, len(starts))) as pool:
         yield from pool.map(strip, starts)
+
+
+def predictor_of(dtype: np.dtype[Any]) -> int:
+    """Return TIFF's number of the predictor that `packed` applies: floating-point, or differences."""
+    return 3 if dtype.kind == "f" else 2
+
+
+def packed(pixels: Image) -> bytes:
+    """Return a strip or tile of a TIFF, (h, w, C) pixels with the predictor and deflated.
+
+    tifffile would do the same with libdeflate, which takes half as long again as zlib-ng, and three times as long where
+    much of the image is background.
+    """
+    import imagecodecs
+
+    codecs: Any = imagecodecs  # its types say less than it takes
+    predict = codecs.floatpred_encode if pixels.dtype.kind == "f" else codecs.delta_encode
+    fast = getattr(getattr(codecs, "ZLIBNG", None), "available", False)  # not every build has it
+    deflate = codecs.zlibng_encode if fast else codecs.zlib_encode
+    return bytes(deflate(predict(np.ascontiguousarray(pixels), axis=-2), level=_LEVEL))
 
 
 def _read_tiff(path: Path) -> Image:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthraster.kernels.jit import inner, kernel
+from depthraster.kernels.jit import inlined, inner, kernel
 
 __all__ = [
     "DIGIT_BITS",
@@ -87,12 +87,15 @@ def face_keys(
             x0, y0, z0 = np.float64(vertices[i0, 0]), np.float64(vertices[i0, 1]), np.float64(vertices[i0, 2])
             x1, y1, z1 = np.float64(vertices[i1, 0]), np.float64(vertices[i1, 1]), np.float64(vertices[i1, 2])
             x2, y2, z2 = np.float64(vertices[i2, 0]), np.float64(vertices[i2, 1]), np.float64(vertices[i2, 2])
-            finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
-            finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
-            finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
-            if not (finite0 & finite1 & finite2):
-                problem = VERTEX_NOT_FINITE
-                culprit = i0 if not finite0 else (i1 if not finite1 else i2)
+            if not np.isfinite(
+                x0 + y0 + z0 + x1 + y1 + z1 + x2 + y2 + z2
+            ):  # rare; huge ones may still be finite
+                finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
+                finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
+                finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
+                if not (finite0 & finite1 & finite2):
+                    problem = VERTEX_NOT_FINITE
+                    culprit = i0 if not finite0 else (i1 if not finite1 else i2)
         if problem != 0:
             n_bad += 1
             if code == 0:
@@ -167,14 +170,12 @@ def sort_bucket(keys, start, stop, low_bits, spare, counts):
         keys[start:stop] = spare[start:stop]
 
 
-@inner
+@inlined
 def _precedes(local, a, b):
-    """Whether local vertex a comes before b in the order of x, then y, then z."""
-    if local[0, a] != local[0, b]:
-        return local[0, a] < local[0, b]
-    if local[1, a] != local[1, b]:
-        return local[1, a] < local[1, b]
-    return local[2, a] < local[2, b]
+    """Whether local vertex a comes before b in the order of x, then y, then z; without branches, which nobody foresees."""
+    ax, ay, az = local[0, a], local[1, a], local[2, a]
+    bx, by, bz = local[0, b], local[1, b], local[2, b]
+    return (ax < bx) | ((ax == bx) & ((ay < by) | ((ay == by) & (az < bz))))
 
 
 @inner
@@ -268,7 +269,6 @@ def build_clusters(
     box = np.empty((2, 3), np.float64)
     work = np.zeros((9, MAX_FACES), np.float64)
     n_clusters = 0
-    n_corners = 0
     n_narrow = 0
     n_wide = 0
     n_ids = 0
@@ -293,27 +293,28 @@ def build_clusters(
                         number = n_vertices
                         slots[slot] = number
                         names[number] = name
-                        for axis in range(3):
-                            value = np.float64(vertices[name, axis]) - origin[axis]
-                            if step > 0.0:
-                                value = np.rint(value * inverse_step) * step
-                            local[axis, number] = value
                         n_vertices += 1
                         break
                     if names[number] == name:
                         break
                     slot = (slot + np.uint64(1)) & np.uint64(_HASH_MASK)
-                corners[n_corners + corner] = number
-            a, b, c = corners[n_corners], corners[n_corners + 1], corners[n_corners + 2]
-            turns[at - start] = 0
-            if _precedes(local, b, a) and not _precedes(local, c, b):
-                turns[at - start] = 1
-                corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = b, c, a
-            elif _precedes(local, c, a):
-                turns[at - start] = 2
-                corners[n_corners], corners[n_corners + 1], corners[n_corners + 2] = c, a, b
-            n_corners += 3
+                corners[3 * (at - start) + corner] = number
             at += 1
+        for number in range(n_vertices):
+            for axis in range(3):
+                local[axis, number] = np.float64(vertices[names[number], axis]) - origin[axis]
+        if step > 0.0:
+            for axis in range(3):
+                for number in range(n_vertices):
+                    local[axis, number] = np.rint(local[axis, number] * inverse_step) * step
+        for face in range(first, at - start):
+            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
+            b_first = _precedes(local, b, a) & (not _precedes(local, c, b))
+            c_first = (not b_first) & _precedes(local, c, a)
+            turns[face] = 1 if b_first else (2 if c_first else 0)
+            corners[3 * face] = b if b_first else (c if c_first else a)
+            corners[3 * face + 1] = c if b_first else (a if c_first else b)
+            corners[3 * face + 2] = a if b_first else (b if c_first else c)
 
         for axis in range(3):
             box[0, axis], box[1, axis] = np.inf, -np.inf
