@@ -23,7 +23,7 @@ LAYERS = [
     ("contact_sheet", "landscape", "seen_faces", "selection", "stereo"),
     ("heights", "views"),
     ("render", "visibility"),
-    ("edges", "io", "layers", "picking", "pipeline"),
+    ("edges", "io", "layers", "looking", "picking", "pipeline"),
     ("derived", "grid"),
     ("pictures", "scene"),
     ("attributes",),

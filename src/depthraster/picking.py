@@ -120,10 +120,10 @@ class RayTree:
     def __init__(self, scene: Scene) -> None:
         self._arrays = scene._arrays
         sizes = [len(self._arrays.centre)]
-        while sizes[-1] > 1:
+        while len(sizes) == 1 or sizes[-1] > 1:  # a node above all, even of a single cluster
             sizes.append(-(-sizes[-1] // FANOUT))
         self._starts = np.cumsum([0, *sizes])
-        self._boxes = np.empty((self._starts[-1], 6))
+        self._boxes = np.empty((self._starts[-1] - sizes[0], 6, FANOUT))
         cluster_tree(self._arrays.centre, self._arrays.half, self._starts, self._boxes)
 
     def cast(

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthraster.kernels.clusters import MAX_VERTICES
+from depthraster.kernels.clusters import LANES, MAX_VERTICES
 from depthraster.kernels.jit import inner, kernel
 
 __all__ = ["FANOUT", "cluster_tree", "pick"]
 
-FANOUT = 4  # children of a node
-_DEPTH = 20  # levels of a tree over 2**31 / MIN_FACES clusters, with room
+FANOUT = 8  # children of a node, whose boxes are looked at together
+_DEPTH = 10  # levels of a tree over 2**31 / MIN_FACES clusters, with room
 _ROUNDING = (
     16.0 * 2.0**-53
 )  # of a vertex seen from the ray, relative to the greatest coordinate that goes into it
@@ -29,62 +29,94 @@ _ROOM = 1.0 + 8.0 * 2.0**-53  # for the rounding of where a ray enters and leave
 
 @kernel
 def cluster_tree(centre, half, starts, boxes):
-    """Fill the boxes of a tree: ``boxes`` (nodes, 6), least and greatest coordinates.
+    """Fill the boxes of a tree: ``boxes`` (nodes, 6, FANOUT), least and greatest coordinates of each node's children.
 
     Level 0 are the clusters, in their order along the space-filling curve; node i of a level holds the nodes
-    ``FANOUT i .. FANOUT i + FANOUT - 1`` of the level below. ``starts`` (levels + 1) says where each level's nodes begin.
+    ``FANOUT i .. FANOUT i + FANOUT - 1`` of the level below. ``starts`` (levels + 1) says where each level begins in the
+    count of all; ``boxes`` begins with that of level 1.
     """
-    for c in range(centre.shape[0]):
-        for axis in range(3):
-            boxes[c, axis] = centre[c, axis] - np.float64(half[c, axis])
-            boxes[c, 3 + axis] = centre[c, axis] + np.float64(half[c, axis])
     for level in range(1, starts.shape[0] - 1):
-        below, own, end = starts[level - 1], starts[level], starts[level + 1]
-        for node in range(own, end):
-            first = below + FANOUT * (node - own)
-            last = min(first + FANOUT, own)
-            for axis in range(3):
-                low, high = boxes[first, axis], boxes[first, 3 + axis]
-                for child in range(first + 1, last):
-                    low = min(low, boxes[child, axis])
-                    high = max(high, boxes[child, 3 + axis])
-                boxes[node, axis], boxes[node, 3 + axis] = low, high
+        below, own = starts[level - 1], starts[level]
+        for node in range(own, starts[level + 1]):
+            box = boxes[node - starts[1]]
+            for lane in range(FANOUT):
+                child = below + FANOUT * (node - own) + lane
+                for axis in range(3):
+                    low, high = np.inf, -np.inf
+                    if child < own and level == 1:
+                        middle, reach = centre[child, axis], np.float64(half[child, axis])
+                        low, high = middle - reach, middle + reach
+                    elif child < own:
+                        for k in range(FANOUT):
+                            low = min(low, boxes[child - starts[1], axis, k])
+                            high = max(high, boxes[child - starts[1], 3 + axis, k])
+                    box[axis, lane], box[3 + axis, lane] = low, high
 
 
 @inner
-def _enters(box, origin, inverse, t_least, t_most):
-    """How far from t = 0 a ray's part t_least .. t_most first is in a box: the least |t|; inf where it misses.
+def _enter(box, ox, oy, oz, ix, iy, iz, t_least, t_most, at):
+    """Write how far from t = 0 a ray's part t_least .. t_most first is in each of a node's boxes: the least |t|; inf: not.
 
-    ``inverse`` (3) is one by the direction; it is infinite along an axis that the ray keeps its place on.
+    (ix, iy, iz) is one by the direction, nowhere infinite.
     """
-    enter, leave = t_least, t_most
-    for axis in range(3):
-        low, high = box[axis] - origin[axis], box[3 + axis] - origin[axis]
-        if abs(inverse[axis]) == np.inf:
-            if low > 0.0 or high < 0.0:
-                return np.inf
-            continue
-        near, far = low * inverse[axis], high * inverse[axis]
-        if near > far:
-            near, far = far, near
-        enter = max(enter, near / _ROOM if near > 0.0 else near * _ROOM)
-        leave = min(leave, far * _ROOM if far > 0.0 else far / _ROOM)
-    if enter > leave:
-        return np.inf
-    if enter > 0.0:
-        return enter
-    return -leave if leave < 0.0 else 0.0
+    for k in range(FANOUT):
+        x0, x1 = (box[0, k] - ox) * ix, (box[3, k] - ox) * ix
+        y0, y1 = (box[1, k] - oy) * iy, (box[4, k] - oy) * iy
+        z0, z1 = (box[2, k] - oz) * iz, (box[5, k] - oz) * iz
+        near, far = x0 if x0 < x1 else x1, x1 if x0 < x1 else x0
+        low, high = y0 if y0 < y1 else y1, y1 if y0 < y1 else y0
+        near, far = low if low > near else near, high if high < far else far
+        low, high = z0 if z0 < z1 else z1, z1 if z0 < z1 else z0
+        near, far = low if low > near else near, high if high < far else far
+        near, far = near / _ROOM if near > 0.0 else near * _ROOM, far * _ROOM if far > 0.0 else far / _ROOM
+        near, far = t_least if t_least > near else near, t_most if t_most < far else far
+        distance = near if near > 0.0 else (-far if far < 0.0 else 0.0)
+        at[k] = distance if (near <= far) & (box[0, k] <= box[3, k]) else np.inf
+
+
+@inner
+def _enter_level(box, origin, inverse, t_least, t_most, at):
+    """Do what `_enter` does for a ray that keeps its place along an axis, where ``inverse`` (3) is infinite."""
+    for k in range(FANOUT):
+        near, far, beside = t_least, t_most, box[0, k] > box[3, k]
+        for axis in range(3):
+            low, high = box[axis, k] - origin[axis], box[3 + axis, k] - origin[axis]
+            if abs(inverse[axis]) == np.inf:
+                beside |= low > 0.0 or high < 0.0
+                continue
+            first, last = low * inverse[axis], high * inverse[axis]
+            if first > last:
+                first, last = last, first
+            near = max(near, first / _ROOM if first > 0.0 else first * _ROOM)
+            far = min(far, last * _ROOM if last > 0.0 else last / _ROOM)
+        distance = near if near > 0.0 else (-far if far < 0.0 else 0.0)
+        at[k] = np.inf if beside or near > far else distance
+
+
+@inner
+def _see(
+    n, xs, ys, zs, step, middle_x, middle_y, middle_z, from_x, from_y, from_z, shear_x, shear_y, room, seen
+):  # fmt: skip
+    """Write the first n vertices as a ray sees them: x and y across it, z along, and which sides of it they are clear of."""
+    # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
+    for i in range(((n + LANES - 1) // LANES) * LANES):
+        z = (middle_z + zs[i] * step) - from_z
+        x = ((middle_x + xs[i] * step) - from_x) - shear_x * z
+        y = ((middle_y + ys[i] * step) - from_y) - shear_y * z
+        seen[0, i], seen[1, i], seen[2, i] = x, y, z
+        # A bit for each side.
+        clear = (1.0 if x < -room else 0.0) + (2.0 if x > room else 0.0)
+        seen[3, i] = clear + (4.0 if y < -room else 0.0) + (8.0 if y > room else 0.0)
 
 
 @inner
 def _pick_in_cluster(
-    cluster, first_face, first_vertex, n_vertices, is_wide, centre, corners, face_ids, narrow, wide, step, box,
+    cluster, first_face, first_vertex, n_vertices, is_wide, centre, corners, face_ids, narrow, wide, step, box, lane,
     origin, direction, t_least, t_most, seen, sides, best, best_face,
 ):  # fmt: skip
     """Return the t and the index of the nearest face of a cluster that the ray meets, or those given if none is nearer.
 
-    ``seen`` (3, MAX_VERTICES) and ``sides`` (MAX_VERTICES) are worked in: the vertices from the ray, x and y across it, z
-    the t at which it passes them, and which side of it they are on.
+    ``seen`` (4, MAX_VERTICES) and ``sides`` (MAX_VERTICES) are worked in: see `_see`.
     """
     kz = 0
     if abs(direction[1]) > abs(direction[kz]):
@@ -97,29 +129,31 @@ def _pick_in_cluster(
     first, n = first_vertex[cluster], np.int64(n_vertices[cluster])
     from_x, from_y, from_z = origin[kx], origin[ky], origin[kz]
     middle_x, middle_y, middle_z = centre[cluster, kx], centre[cluster, ky], centre[cluster, kz]
-    # The scene's coordinate is put together first, which is exact on its lattice: then it is the same in all clusters.
-    if is_wide[cluster]:
-        for i in range(n):
-            z = (middle_z + wide[first + kz * n + i]) - from_z
-            seen[0, i] = ((middle_x + wide[first + kx * n + i]) - from_x) - shear_x * z
-            seen[1, i] = ((middle_y + wide[first + ky * n + i]) - from_y) - shear_y * z
-            seen[2, i] = z / along
-    else:
-        for i in range(n):
-            z = (middle_z + narrow[first + kz * n + i] * step) - from_z
-            seen[0, i] = ((middle_x + narrow[first + kx * n + i] * step) - from_x) - shear_x * z
-            seen[1, i] = ((middle_y + narrow[first + ky * n + i] * step) - from_y) - shear_y * z
-            seen[2, i] = z / along
     greatest = 0.0
     for axis in range(3):
-        greatest = max(greatest, abs(origin[axis]) + max(abs(box[axis]), abs(box[3 + axis])))
+        greatest = max(greatest, abs(origin[axis]) + max(abs(box[axis, lane]), abs(box[3 + axis, lane])))
     room = _ROUNDING * greatest
     t_room = room / abs(along)
-    for i in range(n):  # which sides of the ray a vertex is clear of, a bit each
-        x, y = seen[0, i], seen[1, i]
-        sides[i] = (x < -room) | ((x > room) << 1) | ((y < -room) << 2) | ((y > room) << 3)
-    for place in range(first_face[cluster], first_face[cluster + 1]):
-        a, b, c = corners[3 * place], corners[3 * place + 1], corners[3 * place + 2]
+    if n < 0 or first < 0:  # never; it tells the compiler not to provide for negative indices below
+        return best, best_face
+    # The scene's coordinate is put together first, which is exact on its lattice: then it is the same in all clusters.
+    if is_wide[cluster]:
+        at = wide[first : first + 3 * n + LANES]
+        _see(
+            n, at[kx * n :], at[ky * n :], at[kz * n :], 1.0, middle_x, middle_y, middle_z, from_x, from_y, from_z,
+            shear_x, shear_y, room, seen,
+        )  # fmt: skip
+    else:
+        steps = narrow[first : first + 3 * n + LANES]
+        _see(
+            n, steps[kx * n :], steps[ky * n :], steps[kz * n :], step, middle_x, middle_y, middle_z, from_x, from_y,
+            from_z, shear_x, shear_y, room, seen,
+        )  # fmt: skip
+    for i in range(n):
+        sides[i] = np.uint8(seen[3, i])
+    for place in range(np.uint64(first_face[cluster]), np.uint64(first_face[cluster + 1])):
+        corner = place + place + place
+        a, b, c = corners[corner], corners[corner + np.uint64(1)], corners[corner + np.uint64(2)]
         if sides[a] & sides[b] & sides[c]:  # the whole face is on one side
             continue
         ax, bx, cx = seen[0, a], seen[0, b], seen[0, c]
@@ -136,7 +170,7 @@ def _pick_in_cluster(
                 continue
         elif u > room_u or v > room_v or w > room_w:
             continue
-        at, bt, ct = seen[2, a], seen[2, b], seen[2, c]
+        at, bt, ct = seen[2, a] / along, seen[2, b] / along, seen[2, c] / along
         t = (u * at + (v * bt + w * ct)) / whole
         t = min(max(t, min(at, min(bt, ct))), max(at, max(bt, ct)))
         if t < t_least - t_room or t > t_most + t_room:
@@ -158,20 +192,22 @@ def pick(
     ``origins`` and ``directions`` (n, 3) are in the scene's coordinates, relative to its origin; directions are not zero.
     Only ``t_least <= t <= t_most`` is looked at. Of faces at the same |t| the one with the smaller index is taken.
     """
-    seen = np.empty((3, MAX_VERTICES))
+    seen = np.empty((4, MAX_VERTICES))
     sides = np.empty(MAX_VERTICES, np.uint8)
     waiting = np.empty(_DEPTH * FANOUT, np.int64)
     waiting_at = np.empty(_DEPTH * FANOUT)
-    inverse = np.empty(3)
+    inverse, at = np.empty(3), np.empty(FANOUT)
     n_levels = starts.shape[0] - 1
     for ray in range(origins.shape[0]):
         origin, direction = origins[ray], directions[ray]
+        level_ray = False
         for axis in range(3):
             inverse[axis] = 1.0 / direction[axis] if direction[axis] != 0.0 else np.inf
+            level_ray |= abs(inverse[axis]) == np.inf
+        ox, oy, oz, ix, iy, iz = origin[0], origin[1], origin[2], inverse[0], inverse[1], inverse[2]
         best, best_face = np.nan, -1
-        waiting[0] = starts[n_levels] - 1
-        waiting_at[0] = _enters(boxes[waiting[0]], origin, inverse, t_least, t_most)
-        n_waiting = 1 if waiting_at[0] < np.inf else 0
+        waiting[0], waiting_at[0] = starts[n_levels] - 1, 0.0
+        n_waiting = 1
         while n_waiting > 0:
             n_waiting -= 1
             node = waiting[n_waiting]
@@ -180,22 +216,27 @@ def pick(
             if node < starts[1]:
                 best, best_face = _pick_in_cluster(
                     node, first_face, first_vertex, n_vertices, is_wide, centre, corners, face_ids, narrow, wide, step,
-                    boxes[node], origin, direction, t_least, t_most, seen, sides, best, best_face,
+                    boxes[node // FANOUT], node % FANOUT, origin, direction, t_least, t_most, seen, sides, best, best_face,
                 )  # fmt: skip
                 continue
             level = 1
             while node >= starts[level + 1]:
                 level += 1
             first = starts[level - 1] + FANOUT * (node - starts[level])
+            box = boxes[node - starts[1]]
+            if level_ray:
+                _enter_level(box, origin, inverse, t_least, t_most, at)
+            else:
+                _enter(box, ox, oy, oz, ix, iy, iz, t_least, t_most, at)
             base = n_waiting
-            for child in range(first, min(first + FANOUT, starts[level])):
-                at = _enters(boxes[child], origin, inverse, t_least, t_most)
-                if at == np.inf or (best_face >= 0 and at > abs(best)):
+            for lane in range(FANOUT):
+                enters = at[lane]
+                if enters == np.inf or (best_face >= 0 and enters > abs(best)):
                     continue
                 slot = n_waiting  # the nearest is taken first, so it comes last
-                while slot > base and waiting_at[slot - 1] < at:
+                while slot > base and waiting_at[slot - 1] < enters:
                     waiting[slot], waiting_at[slot] = waiting[slot - 1], waiting_at[slot - 1]
                     slot -= 1
-                waiting[slot], waiting_at[slot] = child, at
+                waiting[slot], waiting_at[slot] = first + lane, enters
                 n_waiting += 1
         ts[ray], faces[ray] = best, best_face
