@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -61,3 +62,21 @@ def test_closed_output_is_no_reason_for_another_exit_code():
 def test_the_memory_is_left_to_the_system():
     code = "\nclass Loud:\n    def __del__(self): print('taken apart')\nkept = Loud()\nprogram()"
     assert "taken apart" not in python(code, "--version").stdout
+
+
+def test_a_cache_is_warm_once_something_was_rendered_whatever_the_times_of_files(tmp_path):
+    code = (
+        "import os, depthraster as dr, numpy as np\n"
+        "from depthraster.kernels import tiles\n"
+        "from depthraster.kernels.cache import compile_cache_is_cold\n"
+        "print(compile_cache_is_cold())\n"
+        "corners = np.array([[-1.0, -1, 2], [1, -1, 2], [0, 1, 2]])\n"
+        "dr.render_depth((corners, np.array([[0, 2, 1]])), np.eye(4), dr.Calibration(8, 8, 8.0))\n"
+        "print(compile_cache_is_cold())\n"
+    )
+    fresh = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "fresh")}
+    for environment, cold in ((fresh, "True"), (fresh, "False")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment
+        )
+        assert done.stdout.split() == [cold, "False"], done.stderr

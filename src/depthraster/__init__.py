@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 from depthraster.attributes import Attribute
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
-from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
 from depthraster.layers import Layers
-from depthraster.orthophoto import Orthophoto, orthorectify
-from depthraster.picking import Picks, pick_point
 from depthraster.render import render, render_depth
 from depthraster.scene import Scene
-from depthraster.seen_faces import FacesSeen, faces_seen
-from depthraster.stereo import Stereo, render_stereo
 from depthraster.transforms import look_at, nadir
 from depthraster.views import RenderedView, render_views
-from depthraster.visibility import Sight, Visibility, VisibilityTable, visibility_table, visible
 
 if TYPE_CHECKING:
     from depthraster.chunk import Camera, Chunk
     from depthraster.comparison import Comparison, Tolerances, compare
+    from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
     from depthraster.io.calibration_files import load_calibrations
     from depthraster.io.meshes import load_mesh
     from depthraster.io.metashape_project import load_chunk
     from depthraster.io.metashape_writer import save_chunk
+    from depthraster.orthophoto import Orthophoto, orthorectify
+    from depthraster.picking import Picks, pick_point
+    from depthraster.seen_faces import FacesSeen, faces_seen
+    from depthraster.stereo import Stereo, render_stereo
+    from depthraster.visibility import Sight, Visibility, VisibilityTable, visibility_table, visible
 
 __all__ = [
     "Attribute",
@@ -67,17 +67,34 @@ __all__ = [
     "write_height_field",
 ]
 
-# What reads files is imported when first used: it takes libraries that rendering does not need.
+# Imported when first used: what reads files, which takes libraries that rendering does not need, and what is made of depth.
 _LATER = {
     "Camera": "depthraster.chunk",
     "Chunk": "depthraster.chunk",
     "Comparison": "depthraster.comparison",
+    "FacesSeen": "depthraster.seen_faces",
+    "HeightField": "depthraster.heights",
+    "HeightFile": "depthraster.heights",
+    "Orthophoto": "depthraster.orthophoto",
+    "Picks": "depthraster.picking",
+    "Sight": "depthraster.visibility",
+    "Stereo": "depthraster.stereo",
     "Tolerances": "depthraster.comparison",
+    "Visibility": "depthraster.visibility",
+    "VisibilityTable": "depthraster.visibility",
     "compare": "depthraster.comparison",
+    "faces_seen": "depthraster.seen_faces",
+    "height_field": "depthraster.heights",
     "load_calibrations": "depthraster.io.calibration_files",
     "load_chunk": "depthraster.io.metashape_project",
     "load_mesh": "depthraster.io.meshes",
+    "orthorectify": "depthraster.orthophoto",
+    "pick_point": "depthraster.picking",
+    "render_stereo": "depthraster.stereo",
     "save_chunk": "depthraster.io.metashape_writer",
+    "visibility_table": "depthraster.visibility",
+    "visible": "depthraster.visibility",
+    "write_height_field": "depthraster.heights",
 }
 
 
