@@ -69,7 +69,6 @@ def resolve_tile(
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     with_range = ranges.size > 0
-    channels = 2 if with_alpha else 1
     # A block's values first, in loops that vectorize (over a number of pixels that the compiler does not know: it would
     # unroll 16 divisions instead); then row by row to where they belong.
     values, lengths = work[: 2 * _N], work[2 * _N :]
@@ -105,20 +104,47 @@ def resolve_tile(
             for i in range(BLOCK_HEIGHT):
                 for j in range(2 * BLOCK_WIDTH):
                     image[row + i, 2 * col + j] = values[i * 2 * BLOCK_WIDTH + j]
+        elif with_alpha:
+            for i in range(height):
+                for j in range(2 * width):
+                    image[row + i, 2 * col + j] = values[i * 2 * BLOCK_WIDTH + j]
         else:
-            for i in range(height):
-                for j in range(channels * width):
-                    image[row + i, channels * col + j] = values[i * channels * BLOCK_WIDTH + j]
+            _put(values, image, row, col, height, width)
         if with_range:
-            for i in range(height):
-                for j in range(width):
-                    ranges[row + i, col + j] = lengths[i * BLOCK_WIDTH + j]
+            _put(lengths, ranges, row, col, height, width)
         if names is not None:
-            for i in range(height):
-                for j in range(width):
-                    w = block[2 * _N + i * BLOCK_WIDTH + j]
-                    hit = (w > np.float32(0.0)) & (w < np.float32(np.inf))
-                    face_index[row + i, col + j] = names[index, i * BLOCK_WIDTH + j] if hit else -1
+            _put_names(block, names[index], np.float32(0.0), face_index, row, col, height, width)
+
+
+@inlined
+def _put(values, image, row, col, height, width):
+    """Write a block's values where they belong; a whole block in loops that the compiler knows the length of."""
+    if height == BLOCK_HEIGHT and width == BLOCK_WIDTH:
+        for i in range(BLOCK_HEIGHT):
+            for j in range(BLOCK_WIDTH):
+                image[np.uint64(row + i), np.uint64(col + j)] = values[i * BLOCK_WIDTH + j]
+    else:
+        for i in range(height):
+            for j in range(width):
+                image[row + i, col + j] = values[i * BLOCK_WIDTH + j]
+
+
+@inlined
+def _put_names(block, names, empty, face_index, row, col, height, width):
+    """Write a block's face indices where they belong, -1 where 1/Z is ``empty`` or infinite; as `_put`."""
+    if height == BLOCK_HEIGHT and width == BLOCK_WIDTH:
+        for i in range(BLOCK_HEIGHT):
+            for j in range(BLOCK_WIDTH):
+                w = block[2 * _N + i * BLOCK_WIDTH + j]
+                hit = (w > empty) & (w < np.float32(np.inf))
+                name = names[i * BLOCK_WIDTH + j]
+                face_index[np.uint64(row + i), np.uint64(col + j)] = name if hit else np.int32(-1)
+    else:
+        for i in range(height):
+            for j in range(width):
+                w = block[2 * _N + i * BLOCK_WIDTH + j]
+                hit = (w > empty) & (w < np.float32(np.inf))
+                face_index[row + i, col + j] = names[i * BLOCK_WIDTH + j] if hit else np.int32(-1)
 
 
 @inner
@@ -175,7 +201,6 @@ def resolve_turned(
     the camera. With ``parallel`` rays blocks hold -Z, -inf where no face is seen, and the range is Z.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    channels = 2 if with_alpha else 1
     inverse_f = 1.0 / f
     empty = np.float32(-np.inf) if parallel else np.float32(0.0)
     with_range = ranges.size > 0
@@ -194,27 +219,32 @@ def resolve_turned(
             else:
                 _block_ranges(block, x0, y0, inverse_f, background, lengths)
         shown = lengths if as_range else depths
-        whole = row + BLOCK_HEIGHT <= n_rows and col + BLOCK_WIDTH <= n_cols
-        if whole and with_alpha and not with_range and names is None:
-            at = 2 * (col0 + col)
-            for i in range(BLOCK_HEIGHT):
-                for j in range(BLOCK_WIDTH):
-                    k = i * BLOCK_WIDTH + j
-                    w = block[2 * _N + k]
-                    hit = (w > empty) & (w < np.float32(np.inf))
-                    image[row0 + row + i, at + 2 * j] = shown[k]
-                    image[row0 + row + i, at + 2 * j + 1] = np.float32(1.0) if hit else np.float32(0.0)
-            continue
-        for i in range(min(BLOCK_HEIGHT, n_rows - row)):
-            at = channels * (col0 + col)
-            for j in range(min(BLOCK_WIDTH, n_cols - col)):
-                k = i * BLOCK_WIDTH + j
-                w = block[2 * _N + k]
+        height, width = min(BLOCK_HEIGHT, n_rows - row), min(BLOCK_WIDTH, n_cols - col)
+        row, col = row0 + row, col0 + col
+        if with_alpha:
+            _put_pairs(block, shown, empty, image, row, 2 * col, height, width)
+        else:
+            _put(shown, image, row, col, height, width)
+        if with_range:
+            _put(lengths, ranges, row, col, height, width)
+        if names is not None:
+            _put_names(block, names[index], empty, face_index, row, col, height, width)
+
+
+@inlined
+def _put_pairs(block, values, empty, image, row, at, height, width):
+    """Write a block's values and alpha where they belong, side by side; as `_put_names`."""
+    if height == BLOCK_HEIGHT and width == BLOCK_WIDTH:
+        for i in range(BLOCK_HEIGHT):
+            for j in range(BLOCK_WIDTH):
+                w = block[2 * _N + i * BLOCK_WIDTH + j]
                 hit = (w > empty) & (w < np.float32(np.inf))
-                image[row0 + row + i, at + channels * j] = shown[k]
-                if with_alpha:
-                    image[row0 + row + i, at + channels * j + 1] = np.float32(1.0) if hit else np.float32(0.0)
-                if with_range:
-                    ranges[row0 + row + i, col0 + col + j] = lengths[k]
-                if names is not None:
-                    face_index[row0 + row + i, col0 + col + j] = names[index, k] if hit else -1
+                image[np.uint64(row + i), np.uint64(at + 2 * j)] = values[i * BLOCK_WIDTH + j]
+                image[np.uint64(row + i), np.uint64(at + 2 * j + 1)] = np.float32(1.0 if hit else 0.0)
+    else:
+        for i in range(height):
+            for j in range(width):
+                w = block[2 * _N + i * BLOCK_WIDTH + j]
+                hit = (w > empty) & (w < np.float32(np.inf))
+                image[row + i, at + 2 * j] = values[i * BLOCK_WIDTH + j]
+                image[row + i, at + 2 * j + 1] = np.float32(1.0 if hit else 0.0)
