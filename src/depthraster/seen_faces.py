@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from depthraster.kernels.counting import collect_counts, count_faces
 from depthraster.scene import Scene
-from depthraster.sparse import as_scipy
+from depthraster.sparse import as_scipy, entries_of
 from depthraster.views import render_views
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class FacesSeen(NamedTuple):
 
     def of_view(self, view: int) -> slice:
         """Return which entries are a camera's."""
-        first, last = np.searchsorted(self.view, [view, view + 1])
-        return slice(int(first), int(last))
+        return entries_of(self.view, view)
 
     def to_scipy(self) -> coo_array:
         """Return the pixels as an (F, M) ``scipy.sparse`` array (the extra ``resample`` installs scipy)."""

@@ -1,4 +1,4 @@
-"""Sparse tables as scipy has them; scipy is imported when one is asked for.
+"""Sparse tables with a column of ascending views, and as scipy has them; scipy is imported when one is asked for.
 
 The commonest change is another kind of scipy's arrays.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-__all__ = ["as_scipy"]
+__all__ = ["as_scipy", "entries_of"]
 
 
 def as_scipy(
@@ -33,3 +34,9 @@ def as_scipy(
             "use the table's own arrays"
         ) from None
     return coo_array((values, (rows, columns)), shape=shape)
+
+
+def entries_of(views: npt.NDArray[np.int32], view: int) -> slice:
+    """Return which entries are a view's; ``views`` (n,) are those of all entries, ascending."""
+    first, last = np.searchsorted(views, [view, view + 1])
+    return slice(int(first), int(last))

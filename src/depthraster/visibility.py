@@ -20,7 +20,7 @@ from depthraster.edges import checked_tolerance
 from depthraster.kernels import sight
 from depthraster.looking import Looking, Points
 from depthraster.scene import Scene, thread_count
-from depthraster.sparse import as_scipy
+from depthraster.sparse import as_scipy, entries_of
 from depthraster.viewpoint import label_of, place_of
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class VisibilityTable(NamedTuple):
 
     def of_view(self, view: int) -> slice:
         """Return which entries are a camera's."""
-        first, last = np.searchsorted(self.view, [view, view + 1])
-        return slice(int(first), int(last))
+        return entries_of(self.view, view)
 
     def to_scipy(self) -> coo_array:
         """Return the table as an (N, M) ``scipy.sparse`` array of bool (the extra ``resample`` installs scipy).

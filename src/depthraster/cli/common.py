@@ -18,14 +18,19 @@ import click
 
 __all__ = [
     "PATH",
+    "background_option",
     "cameras_file",
     "chunk_option",
     "debug_option",
+    "folder_option",
+    "no_cull_option",
     "refuse_files",
+    "scale_option",
     "sentence",
     "shown",
     "threads_option",
     "told",
+    "tolerance_option",
 ]
 
 _IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr")
@@ -39,6 +44,29 @@ chunk_option = click.option(
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads to use.  [default: all processors]"
+)
+folder_option = click.option(
+    "-o", "--output", "folder", metavar="DIR", type=PATH, required=True, help="Folder for the images."
+)
+scale_option = click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Size of the images relative to the photos, e.g. 0.25.",
+)
+background_option = click.option(
+    "--background", type=float, default=0.0, show_default=True, help="Depth where nothing is seen; also nan."
+)
+no_cull_option = click.option(
+    "--no-cull", is_flag=True, help="Also show faces that are turned away from the camera."
+)
+tolerance_option = click.option(
+    "--tolerance",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="How far behind a surface a point still is visible, in pixels of its slope.",
 )
 debug_option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 

@@ -13,7 +13,15 @@ from typing import Any, cast
 
 import click
 
-from depthraster.cli.common import PATH, debug_option, threads_option, told
+from depthraster.cli.common import (
+    background_option,
+    debug_option,
+    folder_option,
+    no_cull_option,
+    scale_option,
+    threads_option,
+    told,
+)
 from depthraster.cli.inputs import Inputs, inputs
 from depthraster.cli.job import Job, run
 from depthraster.cli.progress import status
@@ -31,19 +39,15 @@ class _Format(click.Choice[str]):
 
 
 @click.command()
-@click.option(
-    "-o", "--output", "folder", metavar="DIR", type=PATH, required=True, help="Folder for the images."
-)
+@folder_option
 @inputs
 @click.option(
     "--depth",
     type=click.Choice(["z", "range"]),
     help="Camera-frame Z, or the distance from the camera's centre.  [default: z for frame cameras]",
 )
-@click.option(
-    "--background", type=float, default=0.0, show_default=True, help="Depth where nothing is seen; also nan."
-)
-@click.option("--no-cull", is_flag=True, help="Also show faces that are turned away from the camera.")
+@background_option
+@no_cull_option
 @click.option(
     "--layer",
     "layers",
@@ -72,13 +76,7 @@ class _Format(click.Choice[str]):
     metavar="N",
     help="Steps per unit of a png16.  [default: a power of ten that fits all cameras]",
 )
-@click.option(
-    "--scale",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Size of the images relative to the photos, e.g. 0.25.",
-)
+@scale_option
 @click.option("--previews", is_flag=True, help="Also write 8-bit pictures of the depth in full size.")
 @click.option(
     "--resume", is_flag=True, help="Go on with an export: keep what is finished and whole, make the rest."

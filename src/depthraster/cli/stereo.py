@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from depthraster.cli.common import PATH, debug_option, refuse_files, shown, threads_option, told
+from depthraster.cli.common import (
+    background_option,
+    debug_option,
+    folder_option,
+    no_cull_option,
+    refuse_files,
+    scale_option,
+    shown,
+    threads_option,
+    told,
+    tolerance_option,
+)
 from depthraster.cli.inputs import Inputs, inputs, prepared, unit_line
 from depthraster.cli.progress import counted, status
 from depthraster.cli.warmup import compiling_told
@@ -50,9 +61,7 @@ class _Pair(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "-o", "--output", "folder", metavar="DIR", type=PATH, required=True, help="Folder for the images."
-)
+@folder_option
 @inputs
 @click.option(
     "--baseline",
@@ -72,24 +81,10 @@ class _Pair(NamedTuple):
     show_default=True,
     help="Baseline and depth in the chunk's own units, or in the world's (metres where it is georeferenced).",
 )
-@click.option(
-    "--scale",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Size of the images relative to the photos, e.g. 0.25.",
-)
-@click.option(
-    "--tolerance",
-    type=float,
-    default=2.0,
-    show_default=True,
-    help="How far behind a surface a point still is visible, in pixels of its slope.",
-)
-@click.option(
-    "--background", type=float, default=0.0, show_default=True, help="Depth where nothing is seen; also nan."
-)
-@click.option("--no-cull", is_flag=True, help="Also show faces that are turned away from the camera.")
+@scale_option
+@tolerance_option
+@background_option
+@no_cull_option
 @click.option(
     "--correspondence",
     "with_correspondence",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthraster.cli.common import PATH, debug_option, refuse_files, threads_option, told
+from depthraster.cli.common import PATH, debug_option, refuse_files, threads_option, told, tolerance_option
 from depthraster.cli.inputs import Inputs, inputs, prepared, unit_line
 from depthraster.cli.progress import status
 from depthraster.cli.warmup import compiling_told
@@ -56,13 +56,7 @@ _SUFFIXES = (".csv", ".npz")
     help="A shift that is added to their coordinates first.",
 )
 @inputs
-@click.option(
-    "--tolerance",
-    type=float,
-    default=2.0,
-    show_default=True,
-    help="How far behind a surface a point still is visible, in pixels of its slope.",
-)
+@tolerance_option
 @click.option(
     "--unit",
     type=click.Choice(["chunk", "world"]),
