@@ -104,10 +104,11 @@ class _Tiles(Protocol):
         clusters: npt.NDArray[np.int32],
         hiding: bool,
         cull: bool,
+        matrix: npt.NDArray[np.float64],
         place: _Place,
         work: _Work,
     ) -> None:
-        """Draw the faces of clusters into the blocks, ``hiding`` those that `front_to_back` has looked at."""
+        """Draw the faces of clusters into the blocks, ``hiding`` those that `front_to_back` has looked at, by `matrix`."""
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
         """Write the tile's pixels."""
@@ -158,11 +159,12 @@ class _FrameTiles:
         clusters: npt.NDArray[np.int32],
         hiding: bool,
         cull: bool,
+        matrix: npt.NDArray[np.float64],
         place: _Place,
         work: _Work,
     ) -> None:
         draw_clusters(
-            arrays, clusters, self._matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
+            arrays, clusters, matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
             False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion, work.drawing,
         )  # fmt: skip
 
@@ -212,12 +214,13 @@ class _TurnedTiles:
         clusters: npt.NDArray[np.int32],
         hiding: bool,
         cull: bool,
+        matrix: npt.NDArray[np.float64],
         place: _Place,
         work: _Work,
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
-            arrays, clusters, self.matrix(place), self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
+            arrays, clusters, matrix, self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
             self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion,
             work.drawing,
         )  # fmt: skip
@@ -314,19 +317,20 @@ def draw_images(
             if not tiles.lay_out(place, work):
                 _leave_empty(place, images)
                 continue
+            matrix = tiles.matrix(place)
             n = clusters_in_tile(
-                arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, tiles.matrix(place), camera,
+                arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, matrix, camera,
                 work.bounds, tiles.parallel, cull, work.planes, work.chosen,
             )  # fmt: skip
             clusters = work.chosen[:n]
             hiding = front_to_back(
-                arrays.centre, arrays.half, arrays.extent, tiles.matrix(place), work.bounds, tiles.parallel, clusters,
+                arrays.centre, arrays.half, arrays.extent, matrix, work.bounds, tiles.parallel, clusters,
                 work.occlusion,
             )  # fmt: skip
-            tiles.draw(arrays, clusters, hiding, cull, place, work)
+            tiles.draw(arrays, clusters, hiding, cull, matrix, place, work)
             tiles.resolve(place, work, images)
             if derive is not None and images.face_index is not None and work.names is not None:
-                rays = np.asarray(np.linalg.inv(tiles.matrix(place)[:, :3]), np.float64)
+                rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
                 derive(place[1:], work.blocks, work.refs, work.names, images.face_index, rays, tiles.parallel)
 
     _share(draw, tiles.places, threads)

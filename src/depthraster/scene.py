@@ -23,7 +23,6 @@ from depthraster.kernels.select import GROUP, group_boxes
 
 __all__ = ["ClusterArrays", "CornerArrays", "Scene", "thread_count"]
 
-_SAMPLE = 4096  # faces that choose the curve's bounds and the lattice
 _MAX_FACES = 2**31 - 1  # face indices are int32
 # What a scene's arrays depend on; one saved with other values is refused.
 _LAYOUT = {
@@ -418,9 +417,8 @@ def _joined(
     parts[6].append(np.zeros(LANES, np.int32))
     parts[7].append(np.zeros(LANES, np.float64))
     joined = []
-    while (
-        parts
-    ):  # each is let go when it is joined: all of them twice would be the most memory that preparing takes
+    # Each is let go when it is joined: all of them twice would be the most memory that preparing takes.
+    while parts:
         joined.append(np.concatenate(parts.pop(0)))
     n_faces_of, n_vertices, is_wide, centre, half, cone, narrow, wide, vertex_ids = joined
     first_face = np.concatenate([[0], np.cumsum(n_faces_of)])

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stereo", "render_stereo"]
 
-_PIXELS = (
-    1 << 22
-)  # of the left image that are asked for together: each time the right camera's image is drawn once more
+_PIXELS = 1 << 22  # of the left image that are asked for together
 _TOGETHER = 1 << 15  # points that a thread takes at a time
 _REACH = (
     2.0  # a plane is followed to this many times the range that the pixel shows, and to one part in as many
@@ -191,8 +189,9 @@ def render_stereo(
     matching = _Matching(
         scene, (place, calibration), (right_place, right_calibration), right, tolerance, n_threads
     )
-    for row0 in range(0, calibration.height, max(1, _PIXELS // calibration.width)):
-        matching.match(row0, left.position[row0 : row0 + max(1, _PIXELS // calibration.width)])
+    n_rows = max(1, _PIXELS // calibration.width)
+    for row0 in range(0, calibration.height, n_rows):
+        matching.match(row0, left.position[row0 : row0 + n_rows])
     return Stereo(
         left_depth=left.depth,
         right_depth=right.depth,

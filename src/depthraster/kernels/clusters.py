@@ -87,15 +87,12 @@ def face_keys(
             x0, y0, z0 = np.float64(vertices[i0, 0]), np.float64(vertices[i0, 1]), np.float64(vertices[i0, 2])
             x1, y1, z1 = np.float64(vertices[i1, 0]), np.float64(vertices[i1, 1]), np.float64(vertices[i1, 2])
             x2, y2, z2 = np.float64(vertices[i2, 0]), np.float64(vertices[i2, 1]), np.float64(vertices[i2, 2])
-            if not np.isfinite(
-                x0 + y0 + z0 + x1 + y1 + z1 + x2 + y2 + z2
-            ):  # rare; huge ones may still be finite
-                finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
-                finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
-                finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
-                if not (finite0 & finite1 & finite2):
-                    problem = VERTEX_NOT_FINITE
-                    culprit = i0 if not finite0 else (i1 if not finite1 else i2)
+            finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
+            finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
+            finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
+            if not (finite0 & finite1 & finite2):
+                problem = VERTEX_NOT_FINITE
+                culprit = i0 if not finite0 else (i1 if not finite1 else i2)
         if problem != 0:
             n_bad += 1
             if code == 0:
