@@ -45,7 +45,10 @@ def _curve(
     Bounds are quantiles, so that one stray face does not coarsen the order of the others; 32 bits go to the
     axes by their extents, so that cells are cubes.
     """
-    lo, hi = np.quantile(centroids, [0.005, 0.995], axis=0)
+    # Not by np.quantile: it loads numpy's masked arrays, 8 ms of the time to a process's first image.
+    ranked = np.sort(centroids, axis=0)
+    stray = len(ranked) // 200
+    lo, hi = ranked[stray], ranked[len(ranked) - 1 - stray]
     margin = 0.02 * (hi - lo).max()
     lo, hi = lo - margin, hi + margin
     extent = hi - lo

@@ -355,13 +355,14 @@ def _lattice(
     if storage == "wide" or (storage == "auto" and len(order) < 64 * MAX_FACES):
         return 0.0, 0.0
     n_groups = max(len(order) // MAX_FACES, 1)
-    starts = np.unique(np.linspace(0, n_groups - 1, min(n_groups, 1024)).astype(np.int64)) * MAX_FACES
+    starts = np.linspace(0, n_groups - 1, min(n_groups, 1024)).astype(np.int64) * MAX_FACES
     extents = np.empty(len(starts))
     for i, start in enumerate(starts):
         names = faces[(order[start : start + MAX_FACES] & np.uint64(0xFFFFFFFF)).astype(np.int64)]
         points = vertices[names.ravel()].astype(np.float64)
         extents[i] = (points.max(axis=0) - points.min(axis=0)).max()
-    widest = 4.0 * float(np.quantile(extents, 0.99)) if storage == "auto" else 4.0 * float(extents.max())
+    share = 0.99 if storage == "auto" else 1.0
+    widest = 4.0 * float(np.sort(extents)[int(share * (len(extents) - 1))])
     # 2**31 steps to each side of the centre, less room for rounding to the lattice. A power of two: products
     # with it are exact.
     if not (widest > 1e-290 and np.isfinite(widest)):

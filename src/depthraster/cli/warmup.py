@@ -1,13 +1,12 @@
 """Loading the compiled kernels while the mesh is read, and a word where they have to be compiled.
 
-Loading takes a fifth of a second, and as long again where scipy is.
+Loading takes a tenth of a second.
 Nothing here changes what is rendered. The commonest change is another kind of view whose kernels are wanted at once: in
 `_render_something`.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -48,34 +47,15 @@ def kernels_loading(layers: Collection[str]) -> Iterator[None]:
 
     if (
         compile_cache_is_cold()
-    ):  # compiling takes so long that people are told, and an error would have to wait for it
+    ):  # compiling takes so long that people are told; an error would have to wait for it
         yield
         return
-    _load_numba_without_scipy()
     thread = threading.Thread(target=_render_something, args=(layers,))
     thread.start()
     try:
         yield
     finally:
         thread.join()
-
-
-def _load_numba_without_scipy() -> None:
-    """Load the part of numba that asks for scipy's linear algebra, and say that there is none.
-
-    Loading that takes longer than loading all our kernels, and none of them uses it. This is for a process of our own:
-    others may have use for it.
-    """
-    name = "scipy.linalg"
-    if name in sys.modules:
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # which is how Python says that a module is not to be had
-    try:
-        import numba.np.arraymath  # noqa: F401
-    except ImportError:  # another numba: it may load what it likes
-        pass
-    finally:
-        del sys.modules[name]
 
 
 def _render_something(layers: Collection[str]) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from depthraster.calibration import Calibration
 from depthraster.errors import FormatError
-from depthraster.io.xml_values import EXPORT, number, size, unfit
-from depthraster.io.xml_writer import digits
+from depthraster.io.xml_values import EXPORT, digits, number, size, unfit
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

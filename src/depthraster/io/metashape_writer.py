@@ -17,8 +17,8 @@ from depthraster.calibration import Calibration
 from depthraster.chunk import Camera, Chunk, Group, Reference, Region, Sensor
 from depthraster.io.calibration_elements import write_parameters
 from depthraster.io.files import written_whole
-from depthraster.io.xml_values import quoted
-from depthraster.io.xml_writer import XmlWriter, digits
+from depthraster.io.xml_values import digits, quoted
+from depthraster.io.xml_writer import XmlWriter
 from depthraster.transforms import check_transform
 
 __all__ = ["save_chunk"]

@@ -26,6 +26,7 @@ __all__ = [
     "Notes",
     "by_id",
     "checked",
+    "digits",
     "listed",
     "needed_id",
     "number",
@@ -198,3 +199,9 @@ def similarity(element: Element | None, where: str) -> npt.NDArray[np.float64] |
     if translation is not None:
         matrix[:3, 3] = translation
     return checked(matrix, where)
+
+
+def digits(value: float) -> str:
+    """Return the shortest text that reads back as the same number; whole ones without a point, as Metashape writes them."""
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") and text != "-0.0" else text

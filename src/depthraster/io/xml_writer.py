@@ -15,9 +15,9 @@ from xml.sax.saxutils import XMLGenerator
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.io.xml_values import quoted
+from depthraster.io.xml_values import digits, quoted
 
-__all__ = ["XmlWriter", "digits"]
+__all__ = ["XmlWriter"]
 
 # What XML 1.0 cannot hold, not even written as a number (its production 2, Char).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -84,9 +84,3 @@ def _allowed(text: str, what: str) -> str:
             "characters is needed: rename it"
         )
     return text
-
-
-def digits(value: float) -> str:
-    """Return the shortest text that reads back as the same number; whole ones without a point, as Metashape writes them."""
-    text = repr(float(value))
-    return text[:-2] if text.endswith(".0") and text != "-0.0" else text
