@@ -164,7 +164,10 @@ def sort_bucket(keys, start, stop, low_bits, spare, counts):
             counts[digit] += 1
         source, target = target, source
     if n_passes % 2:
-        keys[start:stop] = spare[start:stop]
+        for i in range(
+            start, stop
+        ):  # not slices: a message about their sizes takes longer to compile than all of this
+            keys[i] = spare[i]
 
 
 @inlined
