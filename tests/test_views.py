@@ -306,8 +306,25 @@ def test_arguments_that_suit_no_view_are_refused_at_once(scene, tmp_path):
         dr.render_views(7, photos(1))
     with pytest.raises(OSError, match=r"none\.ply"):
         dr.render_views(tmp_path / "none.ply", photos(1))
-    with pytest.raises(TypeError):
-        dr.render_views(scene, 5)
+
+
+def test_one_view_or_a_chunk_is_no_list_of_views(scene):
+    (photo,) = photos(1)
+    pair = photo.transform, photo.calibration
+    for views, words in (
+        (5, "the views are a int; several cameras"),
+        (None, "the views are a NoneType; .* pass a list of them, such as chunk.cameras"),
+        (dr.Chunk(label="c", cameras=(photo,)), "the views are a Chunk; .* pass chunk.cameras"),
+        (photo, "the views are a Camera that is one view; .* pass \\[view\\]"),
+        (pair, "the views are a tuple that is one view"),
+        (("IMG_1", *pair), "the views are a tuple that is one view"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            dr.render_views(scene, views)
+        with pytest.raises(TypeError, match=words):
+            dr.faces_seen(scene, views)
+        with pytest.raises(TypeError, match=words):
+            dr.visibility_table(scene, [[0.0, 0, 0]], views)
 
 
 # --- leaving --------------------------------------------------------------------------------------------------------------

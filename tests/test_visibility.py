@@ -344,6 +344,11 @@ def test_a_table_holds_what_each_camera_sees(survey):
         assert table.points_per_view[k] == seen.visible.sum() > 100
     assert table.views_per_point.sum() == len(table.point)
     assert table.views_per_point.max() > 1 and table.views_per_point.min() == 0
+    for view in (5, -1):
+        with pytest.raises(IndexError, match=f"the view is {view}; there are 5, numbered from 0"):
+            table.of_view(view)
+    with pytest.raises(TypeError, match=r"'IMG_0'; its number.* labels\.index\(label\)"):
+        table.of_view("IMG_0")
 
 
 def test_a_table_becomes_scipys(survey):

@@ -60,8 +60,8 @@ class FacesSeen(NamedTuple):
         return np.bincount(self.face, minlength=self.n_faces)
 
     def of_view(self, view: int) -> slice:
-        """Return which entries are a camera's."""
-        return entries_of(self.view, view)
+        """Return which entries, a slice of the arrays, are a camera's, by its number."""
+        return entries_of(self.view, view, self.n_views)
 
     def to_scipy(self) -> coo_array:
         """Return the pixels as an (F, M) ``scipy.sparse`` array (the extra ``resample`` installs scipy)."""

@@ -36,7 +36,19 @@ def as_scipy(
     return coo_array((values, (rows, columns)), shape=shape)
 
 
-def entries_of(views: npt.NDArray[np.int32], view: int) -> slice:
-    """Return which entries are a view's; ``views`` (n,) are those of all entries, ascending."""
+def entries_of(views: npt.NDArray[np.int32], view: int, n_views: int) -> slice:
+    """Return which entries are a view's; ``views`` (n,) are those of all entries, ascending.
+
+    Raises
+    ------
+    TypeError, IndexError
+        There is no such view.
+    """
+    if isinstance(view, bool) or not isinstance(view, (int, np.integer)):
+        raise TypeError(
+            f"the view is {view!r}; its number, from 0, is needed: find it with labels.index(label)"
+        )
+    if not 0 <= view < n_views:
+        raise IndexError(f"the view is {view}; there are {n_views}, numbered from 0: choose one of them")
     first, last = np.searchsorted(views, [view, view + 1])
     return slice(int(first), int(last))

@@ -5,13 +5,33 @@ Checking the two is the renderer's. The commonest change is another kind of obje
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 
-__all__ = ["label_of", "place_of"]
+__all__ = ["label_of", "many_views", "place_of"]
+
+
+def many_views(views: Any) -> Iterable[Any]:
+    """Return what was given as many views; TypeError where it is one view, a chunk, or nothing that has views in it."""
+    if isinstance(views, (tuple, list)):
+        one = len(views) in (2, 3) and isinstance(views[-1], Calibration)
+    else:
+        one = hasattr(views, "transform") and hasattr(views, "calibration")
+    if one:
+        raise TypeError(
+            f"the views are a {type(views).__name__} that is one view; a list of views is needed: pass [view]"
+        )
+    if not isinstance(views, Iterable):
+        instead = "chunk.cameras" if hasattr(views, "cameras") else "a list of them, such as chunk.cameras"
+        raise TypeError(
+            f"the views are a {type(views).__name__}; several cameras, or (transform, calibration) pairs, are needed: pass "
+            f"{instead}"
+        )
+    return views
 
 
 def label_of(view: Any, index: int) -> str:

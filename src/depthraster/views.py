@@ -18,7 +18,7 @@ from depthraster.calibration import Calibration
 from depthraster.layers import Layers, checked_layers, pixel_bytes
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
-from depthraster.viewpoint import label_of, place_of
+from depthraster.viewpoint import label_of, many_views, place_of
 
 __all__ = ["RenderedView", "render_views"]
 
@@ -162,6 +162,7 @@ def render_views(
         "position_frame": position_frame, "edge_tolerance": edge_tolerance,
     }  # fmt: skip
     options = _Options(names, cull_faces, background, depth, derived, per_view)
+    views = many_views(views)
     scene = Scene.from_mesh(scene, threads=threads)
     total = len(views) if isinstance(views, Sized) else None
     return _rendered(scene, iter(views), options, progress, total, executor, at_once, ahead)

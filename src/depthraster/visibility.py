@@ -21,7 +21,7 @@ from depthraster.kernels import sight
 from depthraster.looking import Looking, Points
 from depthraster.scene import Scene, thread_count
 from depthraster.sparse import as_scipy, entries_of
-from depthraster.viewpoint import label_of, place_of
+from depthraster.viewpoint import label_of, many_views, place_of
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
@@ -108,8 +108,8 @@ class VisibilityTable(NamedTuple):
         return np.bincount(self.view, minlength=self.n_views)
 
     def of_view(self, view: int) -> slice:
-        """Return which entries are a camera's."""
-        return entries_of(self.view, view)
+        """Return which entries, a slice of the arrays, are a camera's, by its number."""
+        return entries_of(self.view, view, self.n_views)
 
     def to_scipy(self) -> coo_array:
         """Return the table as an (N, M) ``scipy.sparse`` array of bool (the extra ``resample`` installs scipy).
@@ -204,6 +204,7 @@ def visibility_table(
             f"points have the shape {coordinates.shape}; (N, 3) is needed for a table: reshape them to one row per point"
         )
     tolerance, n_threads = checked_tolerance(tolerance, "tolerance"), thread_count(threads)
+    views = many_views(views)
     scene = Scene.from_mesh(scene, threads=threads)
     total = len(views) if isinstance(views, Sized) else None
     # Each thread has cameras of its own, as far as there are enough.
