@@ -401,6 +401,12 @@ def test_pixels_that_the_lens_does_not_image_are_background():
             "attribute 'a' has 7 rows, and the mesh 12 vertices and 20 faces",
         ),
         ({"attributes": {"a": 3.0}}, ValueError, r"attribute 'a' has the shape \(\)"),
+        (
+            {"attributes": {"a": [[1]] * 11 + [[1, 2]]}},
+            ValueError,
+            "attribute 'a' has rows of different lengths",
+        ),
+        ({"attributes": {"depth": np.zeros(12)}}, ValueError, "attribute 'depth' has the name of a layer"),
         ({"attributes": {"a": np.array(["x"] * 12)}}, TypeError, "attribute 'a' is of type <U1"),
         (
             {"attributes": {"a": dr.Attribute(np.zeros(12), on="face")}},
@@ -419,6 +425,11 @@ def test_pixels_that_the_lens_does_not_image_are_background():
             {"attributes": {"a": dr.Attribute(np.zeros(12, int), background="x")}},
             ValueError,
             "int64 cannot hold",
+        ),
+        (
+            {"attributes": {"a": dr.Attribute(np.zeros(12, np.int32), background=np.nan)}},
+            ValueError,
+            "is nan, which int32 cannot hold",
         ),
         ({"vertex_normals": np.zeros((20, 3))}, ValueError, r"\(12, 3\) is needed"),
         ({"vertex_normals": np.zeros((12, 3), complex)}, TypeError, "vertex_normals are of type complex128"),

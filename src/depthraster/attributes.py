@@ -82,7 +82,12 @@ def checked_vertex_normals(normals: npt.ArrayLike, n_vertices: int) -> npt.NDArr
 
 def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:
     attribute = given if isinstance(given, Attribute) else Attribute(given)
-    values = np.asarray(attribute.values)
+    try:
+        values = np.asarray(attribute.values)
+    except ValueError:
+        raise ValueError(
+            f"attribute {name!r} has rows of different lengths; as many numbers in each are needed: pass an array"
+        ) from None
     if values.dtype.kind not in "fiub":
         raise TypeError(
             f"attribute {name!r} is of type {values.dtype}; numbers or bools are needed: give each value a number"
@@ -115,7 +120,8 @@ def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:
     if background is None:
         background = {"f": np.nan, "i": -1}.get(values.dtype.kind, 0)
     try:
-        fits = np.asarray(background).astype(values.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            fits = np.asarray(background).astype(values.dtype)
     except (TypeError, ValueError, OverflowError):
         fits = None
     if fits is None or fits.ndim or not (fits == background or (fits != fits and background != background)):

@@ -83,6 +83,13 @@ class Layers:
     _image: npt.NDArray[np.float32] | None = None  # of which depth and alpha are parts
     _background: float = 0.0  # of depth and range
 
+    def __post_init__(self) -> None:
+        for name in self.attributes:
+            if name in LAYERS and getattr(self, name) is not None:
+                raise ValueError(
+                    f"attribute {name!r} has the name of a layer that is asked for, too; another is needed: rename it"
+                )
+
     def images(self) -> dict[str, npt.NDArray[Any]]:
         """Return the images that there are, by name: layers first, then attributes."""
         found = {name: getattr(self, name) for name in LAYERS if getattr(self, name) is not None}
