@@ -219,7 +219,7 @@ def test_a_field_shows_itself():
         ({"resolution": 1e-13, "bounds": (0, 0, 1, 1)}, ValueError, "double precision has steps"),
         ({"resolution": 1e-4}, ValueError, r"120000 x 120000 cells, 107 GiB; at most 2\*\*31 cells"),
         ({"resolution": 1e-6}, ValueError, r"523.9 TiB of float32; at most 2\*\*37 cells \(512 GiB\)"),
-        ({"resolution": 1e-9, "bounds": (0, 0, 1e300, 1)}, ValueError, "double precision has steps"),
+        ({"resolution": 1e-9, "bounds": (0, 0, 1e300, 1)}, ValueError, r"at coordinates of 1e\+300, where"),
         ({"resolution": 1, "bounds": (0, 0, 0, 1)}, ValueError, "which is no area"),
         ({"resolution": 1, "bounds": (0, 1, 1, 0)}, ValueError, "which is no area"),
         ({"resolution": 1, "bounds": (0, 0, np.nan, 1)}, ValueError, "which is no area"),
@@ -244,6 +244,11 @@ def test_what_cannot_be_is_refused_in_one_sentence(options, error, says, tmp_pat
         with pytest.raises(error, match=says):
             dr.write_height_field(tmp_path / "a.tif", house(), **options)
         assert not list(tmp_path.iterdir())
+
+
+def test_a_mesh_in_the_place_of_the_path_is_told():
+    with pytest.raises(TypeError, match=r"the path is a Scene; .* pass it first, then the mesh"):
+        dr.write_height_field(dr.Scene.from_mesh(house()), "a.tif", resolution=1)
 
 
 def test_regions_that_are_none_are_refused():
@@ -371,7 +376,7 @@ def test_it_takes_the_memory_of_a_window(rasterio, tmp_path, monkeypatch):
     assert many > 3.9 * few and large < 1.25 * small and large < many * 4 / 1.5
 
 
-def test_files_are_written_whole_or_not_at_all(rasterio, tmp_path, monkeypatch):
+def test_files_are_written_whole_or_not_at_all(rasterio, tmp_path, monkeypatch, capfd):
     scene = dr.Scene(*house())
     path = tmp_path / "dem.tif"
     path.write_bytes(b"what was there")
@@ -384,6 +389,7 @@ def test_files_are_written_whole_or_not_at_all(rasterio, tmp_path, monkeypatch):
         dr.write_height_field(path, scene, resolution=0.01, progress=interrupt)
     with pytest.raises(ValueError, match=r"'EPSG:1', which rasterio does not know"):
         dr.write_height_field(path, scene, resolution=0.1, crs="EPSG:1")
+    assert capfd.readouterr().err == ""  # GDAL keeps it to itself
     assert path.read_bytes() == b"what was there" and os.listdir(tmp_path) == ["dem.tif"]
     with pytest.raises(ValueError, match=r"\.tif or \.tiff is needed"):
         dr.write_height_field(tmp_path / "dem.png", scene, resolution=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,8 +263,14 @@ def test_files_refuse_what_they_cannot_hold(tmp_path):
     ("options", "error", "says"),
     [
         ({"image": np.ones((30, 40))}, ValueError, "300 rows and 400 columns; the same are needed"),
-        ({"image": np.ones(300)}, ValueError, "the image has the shape"),
-        ({"image": np.ones((300, 400, 0))}, ValueError, "the image has the shape"),
+        ({"image": np.ones(300)}, ValueError, r"the image has the shape \(300,\); \(h, w\)"),
+        ({"image": np.ones((300, 400, 0))}, ValueError, r"the image has the shape .*; \(h, w\)"),
+        ({"image": np.ones((300, 400, 3, 1))}, ValueError, r"the image has the shape .*; \(h, w\)"),
+        ({"image": "IMG_1.JPG"}, TypeError, r"the image is a str; .*PIL\.Image\.open"),
+        ({"image": Path("IMG_1.JPG")}, TypeError, r"the image is a \w*Path; .*PIL\.Image\.open"),
+        ({"image": None}, TypeError, "the image is a NoneType"),
+        ({"image": dr.HeightField([[0.0]], (1, 0, 0, 0, -1, 0))}, TypeError, "the image is a HeightField"),
+        ({"chunk": "Chunk 1"}, TypeError, "the chunk is a str; .* load_chunk"),
         ({"image": np.ones((300, 400), complex)}, TypeError, "real numbers are needed"),
         ({"image": np.full((300, 400), "a")}, TypeError, "real numbers are needed"),
         ({"image": np.full((300, 400), np.nan), "resampling": "cubic"}, ValueError, "not finite"),

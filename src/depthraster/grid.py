@@ -120,7 +120,7 @@ def lay_grid(scene: Scene, bounds: Any, resolution: Any, direction: Any, up: Any
     reach = max(abs(left), abs(bottom), abs(right), abs(top))
     if not cell >= _FINEST * np.spacing(reach):
         raise ValueError(
-            f"the resolution is {cell:g} at coordinates of {reach:.0f}, where double precision has steps of "
+            f"the resolution is {cell:g} at coordinates of {reach:.10g}, where double precision has steps of "
             f"{np.spacing(reach):.1g}; at least {_FINEST} of them are needed: choose a coarser resolution"
         )
     width, height = _count(right - left, cell), _count(top - bottom, cell)

@@ -153,6 +153,8 @@ class HeightField:
     def save(self, path: str | os.PathLike[str], dtype: npt.DTypeLike | None = None) -> None:
         """Write a GeoTIFF (the extra ``geo``): tiled, compressed, NaN for no data, with affine and coordinate system.
 
+        Axes of a field's own have no place in it: `load` gives x, y and height, as if looked at along Z.
+
         Parameters
         ----------
         path : str or path
@@ -209,6 +211,9 @@ class HeightField:
 
     def picture(self) -> Image:
         """Draw the heights for the eye, low ones dark, with their scale. Notebooks show it by themselves.
+
+        The colours go from the 1st to the 99th percentile of the heights: what covers less, such as a single tower, is as
+        light as that.
 
         Returns
         -------
@@ -374,6 +379,10 @@ def write_height_field(
     OSError
         The file cannot be written.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"the path is a {type(path).__name__}; that of the file to be written is needed: pass it first, then the mesh"
+        )
     n_threads = thread_count(threads)
     scene = Scene.from_mesh(scene, threads=threads)
     grid = lay_grid(scene, bounds, resolution, direction, up)

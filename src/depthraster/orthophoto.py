@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from depthraster.calibration import Calibration
+from depthraster.chunk import Chunk
 from depthraster.footprint import plane_bounds
 from depthraster.grid import Affine
 from depthraster.heights import HeightField, height_field
@@ -22,9 +23,6 @@ from depthraster.io.geotiff import BLOCK, write_geotiff
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 from depthraster.visibility import visible
-
-if TYPE_CHECKING:
-    from depthraster.chunk import Chunk
 
 __all__ = ["Orthophoto", "orthorectify"]
 
@@ -148,10 +146,14 @@ def orthorectify(
     ImportError
         scipy is needed and not installed; pyproj, for a named coordinate system.
     """
-    photo = np.asarray(image)
+    photo = _as_photo(image)
     _check_photo(photo, calibration, resampling)
     empty = _checked_background(background, photo.dtype)
     to_camera = invert(check_transform(transform))
+    if chunk is not None and not isinstance(chunk, Chunk):
+        raise TypeError(
+            f"the chunk is a {type(chunk).__name__}; a depthraster.Chunk is needed: pass what load_chunk returns"
+        )
     if isinstance(surface, HeightField):
         if bounds is not None or resolution is not None:
             raise ValueError(
@@ -293,6 +295,15 @@ def _sampled(photo: npt.NDArray[Any], pixels: Array, resampling: str) -> Iterato
         yield found.astype(photo.dtype)
 
 
+def _as_photo(image: Any) -> npt.NDArray[Any]:
+    if image is None or isinstance(image, (str, os.PathLike, HeightField)):
+        raise TypeError(
+            f"the image is a {type(image).__name__}; an (h, w) or (h, w, C) array is needed: pass the photo's pixels, e.g. "
+            "numpy.asarray(PIL.Image.open(path))"
+        )
+    return np.asarray(image)
+
+
 def _check_photo(photo: npt.NDArray[Any], calibration: Any, resampling: str) -> None:
     if not isinstance(calibration, Calibration):
         raise TypeError(
@@ -313,7 +324,11 @@ def _check_photo(photo: npt.NDArray[Any], calibration: Any, resampling: str) -> 
             "resampling='nearest' is needed: pass that, or convert the image"
         )
     size = calibration.height, calibration.width
-    if photo.ndim not in (2, 3) or photo.shape[:2] != size or photo.size == 0:
+    if photo.ndim not in (2, 3) or photo.size == 0:
+        raise ValueError(
+            f"the image has the shape {photo.shape}; (h, w) or (h, w, C), none of them 0, is needed: pass the photo's pixels"
+        )
+    if photo.shape[:2] != size:
         raise ValueError(
             f"the image has the shape {photo.shape} and the calibration {size[0]} rows and {size[1]} columns; the same are "
             "needed: pass the photo in full size, or calibration.scaled(factor) for a smaller one"

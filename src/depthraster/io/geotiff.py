@@ -261,11 +261,13 @@ def crs_text(crs: Any) -> str | None:
 
 
 def _known(crs: str | None) -> Any:
+    from rasterio import Env
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
     try:
-        return None if crs is None else CRS.from_user_input(crs)
+        with Env():  # or GDAL prints what it has against the system
+            return None if crs is None else CRS.from_user_input(crs)
     except CRSError as error:
         text = " ".join(crs.split()) if crs else ""
         raise ValueError(
