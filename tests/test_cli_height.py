@@ -135,7 +135,12 @@ def test_people_see_how_far_it_is(tmp_path, monkeypatch):
     assert (
         result.exit_code == 0 and "0% of them with heights" in result.stdout and "no heights" in result.stdout
     )
-    assert "Warning: no cell sees the mesh" in result.stderr
+    assert "Warning: no cell sees the mesh; are the bounds in" in result.stderr
+    wall = write_ply(
+        tmp_path / "wall.ply", np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1.0]]), np.array([[0, 1, 2]])
+    )
+    result = run("height", wall, "-o", tmp_path / "wall.tif", "-r", 0.3)
+    assert result.exit_code == 0 and "Warning: no cell sees the mesh; is it on edge" in result.stderr
 
 
 def test_what_cannot_be_is_said_in_one_sentence(tmp_path, project):
@@ -147,7 +152,9 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, project):
         ([mesh], ["-r", "nan"], "the resolution is nan"),
         ([mesh], ["-r", 1e-6], "at most 2**37 cells (512 GiB) are possible"),
         ([mesh], ["-r", 1, "--bounds", 0, 0, 0, 1], "which is no area"),
-        ([mesh], ["-r", 1, "--crs", "nowhere"], "which rasterio does not know"),
+        ([mesh], ["-r", 1, "--crs", "nowhere"], "which pyproj does not know"),
+        ([mesh], ["-r", 1, "--crs", "EPSG:999999"], "which pyproj does not know"),
+        ([mesh], ["-r", 1, "--crs", "EPSG:4326"], "in degrees"),
         ([tmp_path / "terrain.obj"], ["-r", 1], "is terrain.ply meant"),
         ([project.path], ["-r", 1, "--crs", "EPSG:4326"], "in degrees"),
         ([project.path], ["-r", 1, "--crs", "nowhere"], "which pyproj does not know"),

@@ -139,6 +139,18 @@ def test_bad_input_is_told_in_one_sentence(hills, tmp_path, options, code, words
     assert "Traceback" not in result.output and not (tmp_path / "out").exists()
 
 
+def test_a_file_is_no_folder(hills, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    for folder, words in (
+        (taken, "this is a file; a folder that"),
+        (taken / "out", "Not a directory; a folder"),
+    ):
+        result = run("stereo", hills.path, "-o", folder, "--baseline", 1, "--scale", 0.1)
+        assert result.exit_code == 1 and words in result.stderr, result.output
+        assert result.stderr.count("\n") == 1 and taken.read_text() == "mine"
+
+
 def test_a_camera_that_sees_nothing_is_told(hills, tmp_path):
     mesh = tmp_path / "far.obj"
     mesh.write_text("v 0 0 900\nv 1 0 900\nv 0 1 900\nf 1 2 3\n")

@@ -7,6 +7,7 @@ change is another option: its decorator, and what is passed to `write_height_fie
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -84,6 +85,8 @@ def height(
                 chunk = given.read_chunk()
                 mesh, crs = _in_world(chunk, given.read_mesh(chunk), crs)
             else:
+                with suppress(ImportError):  # a mesh alone needs no pyproj
+                    _refuse_degrees(crs)
                 mesh = given.read()
         scene = prepared(mesh, threads)
         del mesh
@@ -101,9 +104,12 @@ def height(
         )
         click.echo(f"{_system(crs)}; {heights}.")
         if not written.n_seen:
-            click.echo(
-                "Warning: no cell sees the mesh; are the bounds in the coordinates of the file?", err=True
+            why = (
+                "is it on edge, or smaller than a cell?"
+                if bounds is None
+                else "are the bounds in the coordinates of the file?"
             )
+            click.echo(f"Warning: no cell sees the mesh; {why}", err=True)
 
 
 class _Alone(NamedTuple):
@@ -141,22 +147,29 @@ def _named(options: dict[str, Any]) -> MeshInputs | _Alone:
 
 def _in_world(chunk: Chunk, mesh: Mesh, crs: str | None) -> tuple[Mesh, str | None]:
     """Return a chunk's mesh in the coordinates of the file, and their system."""
-    from depthraster.crs import is_geographic, is_local, map_system
+    from depthraster.crs import is_local, map_system
 
     if crs is None and chunk.transform is not None and not is_local(chunk.crs):
         assert chunk.crs is not None  # or it would be local
         crs = map_system(chunk.crs, chunk.to_world(mesh.vertices[:1])[0])
-    elif crs is not None and is_geographic(crs):
-        raise ValueError(
-            f"the coordinate system is {crs!r}, in degrees, and cells have the same unit as heights; a projected system is "
-            "needed: name one, e.g. EPSG:32632, or none"
-        )
+    else:
+        _refuse_degrees(crs)
     if chunk.transform is None and crs is None:
         click.echo(
             "Warning: the chunk has no transform; cells and heights are in its own coordinates and units.",
             err=True,
         )
     return cast("Mesh", chunk.to_world(mesh, crs)), crs
+
+
+def _refuse_degrees(crs: str | None) -> None:
+    from depthraster.crs import is_geographic
+
+    if crs is not None and is_geographic(crs):
+        raise ValueError(
+            f"the coordinate system is {crs!r}, in degrees, and cells have the same unit as heights; a projected system is "
+            "needed: name one, e.g. EPSG:32632, or none"
+        )
 
 
 def _system(crs: str | None) -> str:

@@ -128,6 +128,7 @@ def stereo(
     with told(debug), compiling_told():
         start = time.perf_counter()
         with status("Reading the cameras"):
+            from depthraster.cli.job import make_folder
             from depthraster.survey import Settings
 
             settings = Settings(unit=unit, scale=scale, background=background)
@@ -138,6 +139,8 @@ def stereo(
         if not overwrite:
             paths = [_path(folder, kind, name) for _, name in chosen for kind in kinds]
             refuse_files([*paths, folder / _CAMERAS])
+        if folder.is_file():
+            make_folder(folder)  # it says what is wrong, before the work
         with status("Reading the mesh"):
             mesh = given.read_mesh(chunk)
         scene = prepared(mesh, threads)
@@ -207,10 +210,12 @@ def _path(folder: Path, kind: str, name: str) -> Path:
 
 
 def _write(stereo: Stereo, kind: str, path: Path, units: float) -> None:
+    from depthraster.cli.job import make_folder
     from depthraster.io.files import written_whole
     from depthraster.io.images import save_image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        make_folder(path.parent)
     if kind == "pictures":
         with written_whole(path) as temporary:
             stereo.picture().save(temporary, format="PNG")
