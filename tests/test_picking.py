@@ -221,6 +221,12 @@ def test_one_origin_serves_many_targets():
         (([0, 0, np.nan], [1, 1, 1]), ValueError, "1 of 1 points of origin are not finite"),
         ((np.zeros(3), [[1, 1, 1], [1, np.inf, 1]]), ValueError, "the first at 1"),
         (([1, 2, 3], [1, 2, 3]), ValueError, "ray 0 has its origin"),
+        (
+            ([0, 0, 0], [[1, 0, 0], [1e-320, 0, 0]]),
+            ValueError,
+            "points of ray 1 are .*e-320 apart; 1e-100 to",
+        ),
+        (([0, 0, 1e308], [0, 0, -1e308]), ValueError, "points of ray 0 are inf apart"),
         ((np.zeros((2, 3)), np.ones((3, 3))), ValueError, "shapes that fit each other"),
         ((np.zeros(3), np.ones(3), 3), ValueError, "endpoints is 3"),
         ((np.zeros(3), np.ones(3), True), ValueError, "endpoints is True"),

@@ -18,6 +18,7 @@ from depthraster.scene import Scene, thread_count
 __all__ = ["Picks", "RayTree", "pick_point"]
 
 _RAYS = 4096  # that a thread takes at a time
+_FARTHEST = 1e100  # chunk units between the two points of a ray: products of three lengths are still finite, and not 0
 
 
 class Picks(NamedTuple):
@@ -75,8 +76,8 @@ def pick_point(
     Raises
     ------
     TypeError, ValueError
-        Points that are no numbers, have another shape or are not finite, targets that are the origin, another number of
-        endpoints, or what `Scene` refuses.
+        Points that are no numbers, have another shape or are not finite, targets that are the origin or beyond reason (1e100
+        chunk units), another number of endpoints, or what `Scene` refuses.
 
     Notes
     -----
@@ -100,12 +101,21 @@ def pick_point(
     scene = Scene.from_mesh(scene, threads=threads)
     # Less the scene's origin first: a ray far from the chunk's keeps its digits.
     starts = np.ascontiguousarray(np.broadcast_to(origins - scene._origin, shape)).reshape(-1, 3)
-    directions = np.ascontiguousarray(np.broadcast_to(targets - origins, shape)).reshape(-1, 3)
+    with np.errstate(over="ignore"):
+        directions = np.ascontiguousarray(np.broadcast_to(targets - origins, shape)).reshape(-1, 3)
     if not (directions != 0.0).any(axis=1).all():
         which = int(np.argmin((directions != 0.0).any(axis=1)))
         raise ValueError(
             f"ray {which} has its origin {origins.reshape(-1, 3)[which % (origins.size // 3)].tolist()} for its target; two "
             "different points are needed: move one, or leave the ray out"
+        )
+    reach = np.abs(directions).max(axis=1, initial=0.0)
+    far = (reach < 1.0 / _FARTHEST) | (reach > _FARTHEST)
+    if far.any():
+        which = int(np.argmax(far))
+        raise ValueError(
+            f"the two points of ray {which} are {reach[which]:.3g} apart; {1.0 / _FARTHEST:g} to {_FARTHEST:g} is needed: "
+            "take another target on the ray"
         )
     t_least = -np.inf if endpoints == 0 else 0.0
     t_most = 1.0 if endpoints == 2 else np.inf
