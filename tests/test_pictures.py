@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 import cameras
 import depthraster as dr
 import meshes
-from depthraster.drawing import EMPTY, colour_table
+from depthraster.drawing import EMPTY, caption, colour_table
 from depthraster.layers import LAYERS
 from depthraster.pictures import _shown, draw_picture
 
@@ -143,6 +144,29 @@ def test_thin_lines_of_masks_are_not_lost():
     edge[1234, :] = True
     picture = lightness(np.asarray(draw_picture({"edge": edge}, np.ones(edge.shape, bool)))[20:600, 20:880])
     assert (picture.max(axis=0) > 110).all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "written"),
+    [
+        ((18.23, 48.31), ("18.2", "48.3")),
+        ((5.3, 1234.4), ("5.3", "1234")),
+        ((1914.007, 1923.192), ("1914.01", "1923.19")),
+        ((5_200_000.0, 5_200_100.0), ("5200000", "5200100")),
+        ((0.0657, 8.6e-9), ("0.0657", "0")),
+        ((-120.46, 30.26), ("-120", "30.3")),
+        ((1914.5, 1914.5), ("1914.5", "1914.5")),
+        ((1e-9, 2e-9), ("1e-09", "2e-09")),
+        ((1.0, 2e30), ("1", "2e+30")),
+    ],
+)
+def test_scales_say_what_lies_between_their_ends(monkeypatch, limits, written):
+    texts = []
+    pen = SimpleNamespace(
+        text=lambda at, text, *_, **__: texts.append(text), textlength=lambda text, _: len(text)
+    )
+    caption(Image.new("RGB", (440, 60)), pen, "height", limits, "", (0, 0), 440)
+    assert texts == [written[1], written[0], "height"]
 
 
 def test_names_that_are_not_there(layers):

@@ -6,6 +6,7 @@ colour: the constants below, or the path through colour space in `colour_table`.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,21 @@ def font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
+def _written(near: float, far: float) -> tuple[str, str]:
+    """Return the ends of a scale: three digits of each, and of what lies between them, so that 1914 is not 1.91e+03."""
+    span = abs(near - far)
+    if not 1e-6 < span < 1e9 or max(abs(near), abs(far)) > 1e9:  # also nan
+        return f"{near:.6g}", f"{far:.6g}"
+    least = max(0, 2 - math.floor(math.log10(span)))
+
+    def written(value: float) -> str:
+        own = 2 - math.floor(math.log10(abs(value))) if value else 0
+        text = f"{value:.{max(least, min(own, least + 2))}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    return written(near), written(far)
+
+
 def caption(
     sheet: Image,
     pen: Any,
@@ -100,7 +116,7 @@ def caption(
         pen.text((right, y + 12), without, FAINT, letters, anchor="ra")
         right -= round(pen.textlength(without, letters))
     else:
-        near, far = (f"{value:.3g}" for value in limits)
+        near, far = _written(*limits)
         after = f"{far} {unit}".rstrip()
         pen.text((right, y + 12), after, FAINT, letters, anchor="ra")
         right -= round(pen.textlength(after, letters)) + 8
