@@ -72,6 +72,7 @@ def test_the_vertices_of_a_ply(tmp_path, faces):
         ("a.csv", b"easting,northing\n1,2\n", "'easting,northing', has neither numbers"),
         ("a.csv", b"x,y,z\n1,2,3\n1,2\n", "not read as points"),
         ("a.csv", b"x,y,z\n1,2,3\n1,2,three\n", "'three'"),
+        ("a.csv", b"x,y,z,X/Easting\n1,2,3,4\n", "names x more than once"),
         ("a.csv", b"1,5;2,5;3,5\n", "neither numbers (with a point for decimals)"),
         ("a.csv", b"x,y,z\n1,2,3\n1,nan,3\n4,5,inf\n", "2 of 3 points are not finite, the first is number 1"),
         ("a.csv", "x,y,z\n1,2,3\né".encode("latin-1"), "not read as points"),

@@ -121,6 +121,12 @@ def _columns(lines: list[str], path: Path) -> tuple[int, list[int], int | None, 
         fields = [field.strip().strip('"') for field in bare.split(delimiter)]
         names = [field.split("/")[0].strip().lower() for field in fields]
         if set(_NAMES) <= set(names):
+            twice = next((name for name in _NAMES if names.count(name) > 1), None)
+            if twice is not None:
+                raise FormatError(
+                    f"{path}: the first line, {line[:60]!r}, names {twice} more than once; one column of each is needed: "
+                    "rename the others"
+                )
             label = next((names.index(name) for name in _LABELS if name in names), None)
             return number + 1, [names.index(name) for name in _NAMES], label, delimiter
         if line.startswith(_COMMENTS):
