@@ -49,14 +49,15 @@ class Hot(NamedTuple):
 
 
 HOT = (
-    Hot("coverage and 1/Z of small faces", "draw_clusters", ("draw_clusters", "_draw_small"), {"cmp s": 3, "mul s": 4}),
-    Hot("coverage and 1/Z of large faces", "draw_clusters", ("_draw_large", "_cover_steep"), {"cmp s": 3, "mul s": 4}),
-    Hot("placing vertices", "draw_clusters", ("_place_vertices",), {"div d": 1, "mul d": 4}),
-    Hot("vertices through the lens", "draw_clusters", ("_place_vertices",), {"mul d": 12, "cmp d": 1}),
-    Hot("planes of small faces", "draw_clusters", ("draw_clusters", "_make_small"), {"div d": 2, "mul d": 10}),
+    Hot("windows of small faces", "draw_clusters", ("draw_clusters", "draw_windows"), {"mul s": 8, "max s": 1}),
+    Hot("rows of small faces", "draw_clusters", ("draw_clusters", "draw_small"), {"mul s": 8, "max s": 1}),
+    Hot("rows of large faces", "draw_clusters", ("draw_clusters", "draw_large"), {"mul s": 8, "max s": 1}),
+    Hot("placing vertices", "draw_clusters", ("place_vertices",), {"div d": 1, "mul d": 4}),
+    Hot("vertices through the lens", "draw_clusters", ("place_vertices",), {"mul d": 12, "cmp d": 1}),
+    Hot("planes of small faces", "draw_clusters", ("make_small",), {"div d": 1, "mul d": 10}),
     Hot("rays between nodes", "fill_rays", (), {"mul d": 3, "add d": 6}),
     Hot("rays into blocks", "fill_rays", ("_row_of_blocks",), {"mul s": 6, "add s": 6}),
-    Hot("depth from 1/Z", "resolve_tile", ("_block_depths", "_whole_pairs"), {"div s": 1}),
+    Hot("depth from 1/Z", "resolve_tile", ("resolve_tile", "_depth_pairs"), {"div s": 1}),
 )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_png_holds_steps(survey, tmp_path):
     corner = SCALE * np.linalg.norm([2.02, 1.6, 6])
     assert steps * corner <= 65535 < 10 * steps * corner
     image = load_image(out / "b.png")
-    assert np.abs(image[seen] / steps - SCALE * layers.depth[seen]).max() <= 0.5 / steps + 1e-9
+    assert np.abs(image[seen] / steps - SCALE * layers.depth[seen].astype(float)).max() <= 0.5 / steps + 1e-9
     again = rendered((*survey[:2], tmp_path / "one"), "--format", "png16", "--unit", "world", "--camera", "a")
     assert manifest(again)["settings"]["steps_per_unit"] == steps
     cameras, mesh, _ = survey

@@ -13,9 +13,8 @@ import depthraster as dr
 import meshes
 from depthraster import pipeline
 from depthraster.kernels import occlusion as kernels
-from depthraster.kernels.blocks import BLOCK_PIXELS
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 
-N = BLOCK_PIXELS
 CELLS = kernels.CELLS
 
 
@@ -26,8 +25,8 @@ def bound(view, x, y, z, half, slack, parallel):
 
 
 @numba.njit
-def look(blocks, refs, bounds, work):
-    kernels.look_again(blocks, refs, bounds, work)
+def look(w, blocks_across, refs, bounds, work):
+    kernels.look_again(w, blocks_across, refs, bounds, work)
 
 
 @numba.njit
@@ -187,23 +186,29 @@ def test_bounds_of_clusters_hold(parallel, seed):
 
 def test_a_look_finds_the_least_nearness_of_every_cell():
     rng = np.random.default_rng(8)
-    n = 300
-    blocks = np.zeros((n, 3 * N), np.float32)
-    blocks[:, 2 * N :] = rng.uniform(0.1, 1.0, (n, N))
-    blocks[rng.random(n) < 0.1, 2 * N + 3] = 0.0  # a pixel in which nothing is seen
-    blocks[rng.random(n) < 0.1, 2 * N :] = np.inf  # nothing imaged
+    down, across = 15, 20
+    n = down * across
+    w = rng.uniform(0.1, 1.0, (down * BLOCK_HEIGHT, STRIDE)).astype(np.float32)
+    w[:: 2 * BLOCK_HEIGHT, 3 :: 7 * BLOCK_WIDTH] = 0.0  # pixels in which nothing is seen
+    w[BLOCK_HEIGHT : 2 * BLOCK_HEIGHT, : 5 * BLOCK_WIDTH] = np.inf  # nothing imaged
+    blocks = (
+        w[:, : across * BLOCK_WIDTH]
+        .reshape(down, BLOCK_HEIGHT, across, BLOCK_WIDTH)
+        .swapaxes(1, 2)
+        .reshape(n, -1)
+    )
     refs = np.column_stack([rng.uniform(-9, 9, n), rng.uniform(4, 8, n), rng.uniform(0, 0.5, (n, 2))])
     refs[rng.random(n) < 0.1, 2:] = -1.0  # no rays
     used = refs[:, 2] >= 0
     bounds = np.array([-10.0, 10.0, 3.0, 9.0, 0.5, 0.5])
     work = kernels.occlusion(1)
-    look(blocks, refs, bounds, work)
+    look(w.reshape(-1), across, refs, bounds, work)
     least = work.least.reshape(CELLS, CELLS)
     for row, col in rng.integers(CELLS, size=(200, 2)):
         x, y = -10 + 20 / CELLS * (col + np.array([0, 1])), 3 + 6 / CELLS * (row + np.array([0, 1]))
         inside = (refs[:, 0] + refs[:, 2] > x[0]) & (refs[:, 0] - refs[:, 2] < x[1])
         inside &= (refs[:, 1] + refs[:, 3] > y[0]) & (refs[:, 1] - refs[:, 3] < y[1])
-        expected = blocks[inside & used, 2 * N :].min(initial=np.inf)
+        expected = blocks[inside & used].min(initial=np.inf)
         assert least[row, col] == expected
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 
 import cameras
 import depthraster as dr
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
-from depthraster.kernels.rays import MAX_TILE, fill_rays, iterate_rays, ray_grid, ray_scratch
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, MAX_TILE, STRIDE, tile_pixels
+from depthraster.kernels.rays import fill_rays, iterate_rays, lay_lattice, ray_grid, ray_scratch, reaches
 
-N = BLOCK_PIXELS
+FINEST = 2.0**-22
 REAL_FOLDING = dr.Calibration(
     3456, 2304, 8682.2, cx=50.3, cy=-15.5, k1=-0.102, k2=-0.114, k3=-6.33, p1=1.8e-3, p2=9.7e-4
 )
@@ -23,25 +23,38 @@ def rays_of(calibration, row0, col0, n_rows, n_cols):
     lens = calibration.lens_params()
     grid = ray_grid(lens, calibration.width, calibration.height)
     down, across = -(-n_rows // BLOCK_HEIGHT), -(-n_cols // BLOCK_WIDTH)
-    blocks = np.full((down * across, 3 * N), 7, np.float32)
-    refs = np.full((down * across, 4), np.nan)
-    place = np.float32(0.0), row0, col0, n_rows, n_cols, blocks, refs
-    left = fill_rays(grid.nodes.reshape(len(grid.nodes), -1), grid.exact, grid.spacing, *place, ray_scratch())
-    assert (left > 0) == grid.exact[row0 // grid.spacing : -(-(row0 + n_rows) // grid.spacing)][
-        :, col0 // grid.spacing : -(-(col0 + n_cols) // grid.spacing)
-    ].any()
-    if left:
-        iterate_rays(grid.exact, grid.spacing, lens, *place, ray_scratch())
+    pixels, lattice, refs = tile_pixels(n_rows), np.empty(3), np.full((down * across, 4), np.nan)
+    for numbers in pixels:
+        numbers.fill(7)
+    nodes, where = grid.nodes.reshape(len(grid.nodes), -1), (row0, col0, n_rows, n_cols)
+    room, reached = 64.0, False
+    while not reached:
+        lay_lattice(nodes, grid.spacing, *where, FINEST, room, lattice)
+        place = np.float32(0.0), *where, lattice, pixels, refs, ray_scratch()
+        left = fill_rays(nodes, grid.exact, grid.spacing, *place)
+        assert (left > 0) == grid.exact[row0 // grid.spacing : -(-(row0 + n_rows) // grid.spacing)][
+            :, col0 // grid.spacing : -(-(col0 + n_cols) // grid.spacing)
+        ].any()
+        far = iterate_rays(grid.exact, grid.spacing, lens, *place) if left else 0.0
+        reached = reaches(lattice, far)
+        room += far
+    assert lattice[2] >= FINEST
     assert np.isfinite(refs).all()
-    parts = blocks.reshape(down, across, 3, BLOCK_HEIGHT, BLOCK_WIDTH)
-    some = (parts[:, :, 2] == 0).any(axis=(2, 3))  # blocks with an imaged pixel
-    for axis in range(2):
-        reach = refs[:, 2 + axis].reshape(down, across)
-        assert (np.abs(parts[:, :, axis]).max(axis=(2, 3)) <= reach * (1 + 1e-6))[some].all()
-        assert (reach[~some] == -1).all()
-    offsets = parts[:, :, :2].astype(float) + refs[:, :2].reshape(down, across, 2, 1, 1)
-    whole = offsets.transpose(0, 3, 1, 4, 2).reshape(down * BLOCK_HEIGHT, across * BLOCK_WIDTH, 2)
-    w = parts[:, :, 2].transpose(0, 2, 1, 3).reshape(down * BLOCK_HEIGHT, across * BLOCK_WIDTH)
+    x, y, w = (
+        numbers[: down * BLOCK_HEIGHT * STRIDE].reshape(-1, STRIDE)[:, : across * BLOCK_WIDTH]
+        for numbers in pixels
+    )
+    whole = lattice[:2] + np.stack([x, y], axis=-1) * lattice[2]
+    blocks = [
+        values.reshape(down, BLOCK_HEIGHT, across, BLOCK_WIDTH, -1)
+        .swapaxes(1, 2)
+        .reshape(down * across, -1, n)
+        for values, n in ((whole, 2), (w, 1))
+    ]
+    has_rays = blocks[1][..., 0] == 0
+    assert ((refs[:, 2:] == -1) == ~has_rays.any(axis=1)[:, None]).all()
+    reach = np.abs(blocks[0] - refs[:, None, :2])
+    assert (reach <= refs[:, None, 2:] * (1 + 1e-6))[has_rays].all()
     assert np.isin(w, [0, np.inf]).all()
     assert (w[n_rows:] == np.inf).all()
     assert (w[:, n_cols:] == np.inf).all()

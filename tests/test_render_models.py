@@ -402,7 +402,7 @@ def test_neither_threads_nor_layers_nor_kinds_change_a_bit(lens):
         np.testing.assert_array_equal(one.depth, one.range)
 
 
-@pytest.mark.parametrize("lens", ["fisheye 190", "spherical", "equisolid 360", "cylindrical", "orthographic"])
+@pytest.mark.parametrize("lens", ["fisheye 190", "spherical", "orthographic"])
 def test_a_million_faces_around_a_large_image(lens):
     """Spot checks in a closed sphere: 1500 pixels chosen at random, and no imaged pixel without a face."""
     calibration = cameras.calibration(lens, 3000, 1600)

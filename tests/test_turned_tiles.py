@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 import depthraster as dr
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE, tile_pixels
 from depthraster.kernels.cells import blocks_near, empty_cells, fill_cells
 from depthraster.kernels.inverse import box_of, pixels_of
-from depthraster.kernels.rays import fill_rays, ray_scratch
+from depthraster.kernels.rays import fill_rays, lay_lattice, ray_scratch, reaches
 from depthraster.kernels.select import bound_rays
 from depthraster.kernels.turned import iterate_directions, turned_tiles
-
-N = BLOCK_PIXELS
 
 
 # Compiled into kernels only; these are doors to them.
@@ -54,23 +52,26 @@ def tiles_of(calibration):
 
 
 def laid_out(calibration, tile):
-    """Blocks, references and bounds of a tile, as the pipeline lays them out; None where nothing is imaged."""
+    """Rays (n_rows, n_cols, 2), w, references and bounds of a tile, as the pipeline lays them out; None for no rays."""
     down, across = -(-tile.n_rows // BLOCK_HEIGHT), -(-tile.n_cols // BLOCK_WIDTH)
-    blocks, refs = np.full((down * across, 3 * N), 7, np.float32), np.full((down * across, 4), np.nan)
-    where, zero, lens = (tile.n_rows, tile.n_cols, blocks, refs), np.float32(0.0), calibration.lens_params()
-    if fill_rays(tile.nodes, tile.exact, tile.spacing, zero, 0, 0, *where, ray_scratch()):
-        iterate_directions(
-            tile.exact, tile.spacing, lens, tile.turn, zero, tile.row0, tile.col0, *where, ray_scratch()
-        )
+    pixels, lattice, refs = tile_pixels(tile.n_rows), np.empty(3), np.full((down * across, 4), np.nan)
+    where, zero, lens = (tile.n_rows, tile.n_cols), np.float32(0.0), calibration.lens_params()
+    room, reached = 2.0, False
+    while not reached:
+        lay_lattice(tile.nodes, tile.spacing, 0, 0, *where, 2.0**-44, room, lattice)
+        place = *where, lattice, pixels, refs, ray_scratch()
+        far = 0.0
+        if fill_rays(tile.nodes, tile.exact, tile.spacing, zero, 0, 0, *place):
+            far = iterate_directions(
+                tile.exact, tile.spacing, lens, tile.turn, zero, tile.row0, tile.col0, *place
+            )
+        reached = reaches(lattice, far)
+        room += far
     bounds = np.empty(6)
-    return (blocks, refs, bounds) if bound_rays(refs, bounds) else None
-
-
-def pixels_in_order(blocks, tile):
-    """(n_rows, n_cols, 3) of what blocks hold: dx, dy, w."""
-    down, across = -(-tile.n_rows // BLOCK_HEIGHT), -(-tile.n_cols // BLOCK_WIDTH)
-    parts = blocks.reshape(down, across, 3, BLOCK_HEIGHT, BLOCK_WIDTH).transpose(0, 3, 1, 4, 2)
-    return parts.reshape(down * BLOCK_HEIGHT, across * BLOCK_WIDTH, 3)[: tile.n_rows, : tile.n_cols]
+    if not bound_rays(refs, bounds):
+        return None
+    x, y, w = (numbers[: tile.n_rows * STRIDE].reshape(-1, STRIDE)[:, : tile.n_cols] for numbers in pixels)
+    return lattice[:2] + np.stack([x, y], axis=-1) * lattice[2], w, refs, bounds
 
 
 def plane_points(calibration, tile, pixels):
@@ -106,12 +107,8 @@ def test_rays_are_the_lens(calibration):
         assert (found is not None) == imaged.any()
         if found is None:
             continue
-        blocks, refs, bounds = found
-        np.testing.assert_array_equal(pixels_in_order(blocks, tile)[..., 2] == 0, imaged)
-        whole = blocks.astype(float)
-        whole[:, :N] += refs[:, :1]
-        whole[:, N : 2 * N] += refs[:, 1:2]
-        rays = pixels_in_order(whole, tile)[..., :2]
+        rays, w, _, bounds = found
+        np.testing.assert_array_equal(w == 0, imaged)
         exact = plane_points(calibration, tile, pixels)
         error = np.abs(rays - exact)[imaged]
         assert error.max() <= 1e-5 * max(1.0, calibration.f * 1e-3)
@@ -143,7 +140,7 @@ def test_polynomials_miss_no_more_than_they_say(calibration):
         if tile.turn is None or not np.isfinite(tile.inverse.frame[8]):
             continue
         frame = tile.inverse.frame
-        bounds = laid_out(calibration, tile)[2]
+        bounds = laid_out(calibration, tile)[3]
         if not ((frame[0:4:2] <= bounds[0:4:2]) & (bounds[1:4:2] <= frame[1:4:2])).all():
             continue  # the pipeline asks the table, then
         for corners in triangles(rng, bounds, 20):
@@ -191,17 +188,15 @@ def test_the_table_knows_every_block(calibration):
         found = tile.turn is not None and laid_out(calibration, tile)
         if not found:
             continue
-        blocks, refs, bounds = found
-        across = -(-tile.n_cols // BLOCK_WIDTH)
-        fill_cells(refs, across, bounds, cells)
-        x, y = blocks[:, :N] + refs[:, :1], blocks[:, N : 2 * N] + refs[:, 1:2]
+        rays, w, refs, bounds = found
+        fill_cells(refs, -(-tile.n_cols // BLOCK_WIDTH), bounds, cells)
+        x, y = rays[..., 0], rays[..., 1]
         for corners in triangles(rng, bounds, 20):
             (x_lo, y_lo), (x_hi, y_hi) = corners.min(axis=0), corners.max(axis=0)
-            there = (x >= x_lo) & (x <= x_hi) & (y >= y_lo) & (y <= y_hi) & (blocks[:, 2 * N :] == 0)
-            index = np.flatnonzero(there.any(axis=1))
+            rows, cols = np.nonzero((x >= x_lo) & (x <= x_hi) & (y >= y_lo) & (y <= y_hi) & (w == 0))
             row0, row1, col0, col1 = near(cells, bounds, x_lo, x_hi, y_lo, y_hi)
-            assert ((index // across >= row0) & (index // across <= row1)).all()
-            assert ((index % across >= col0) & (index % across <= col1)).all()
+            assert ((rows // BLOCK_HEIGHT >= row0) & (rows // BLOCK_HEIGHT <= row1)).all()
+            assert ((cols // BLOCK_WIDTH >= col0) & (cols // BLOCK_WIDTH <= col1)).all()
 
 
 def test_tiles_of_a_panorama_are_made_once_for_each_row():

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.attributes import Prepared
+from depthraster.kernels.blocks import Pixels
 from depthraster.kernels.derive import Surface, derive_scratch, derive_tile, interpolate_tile, nearest_tile
 from depthraster.scene import Scene
 
@@ -128,8 +129,8 @@ class _Worker:
     def __call__(
         self,
         tile: tuple[int, int, int, int],
-        blocks: npt.NDArray[np.float32],
-        refs: Array,
+        lattice: Array,
+        pixels: Pixels,
         names: npt.NDArray[np.int32],
         face_index: npt.NDArray[np.int32],
         rays: Array,
@@ -141,7 +142,7 @@ class _Worker:
         ----------
         tile : (row0, col0, n_rows, n_cols)
             Its pixels.
-        blocks, refs, names : arrays
+        lattice, pixels, names : arrays
             Its rays and faces, as ``kernels/blocks.py`` describes them.
         face_index : (H, W) int32 array
             The image of faces, this tile in it written.
@@ -157,7 +158,7 @@ class _Worker:
             surface, at = surface._replace(barycentric=weights), (0, 0)
         if of.images or self._weights.size:
             derive_tile(
-                arrays, of._places, blocks, refs, names, of._camera, rays, parallel, of._axes, of._frame,
+                arrays, of._places, lattice, pixels, names, of._camera, rays, parallel, of._axes, of._frame,
                 *tile, *at, surface, self._scratch,
             )  # fmt: skip
         lookup = (arrays, corners, of._places, names, surface.barycentric, *at)

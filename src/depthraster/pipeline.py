@@ -19,25 +19,27 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.derived import Derivation
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, MAX_TILE, STRIDE, tile_pixels
 from depthraster.kernels.cells import empty_cells, fill_cells
 from depthraster.kernels.inverse import no_inverse
 from depthraster.kernels.lens import second_derivative_bound
 from depthraster.kernels.memory import aligned
 from depthraster.kernels.occlusion import front_to_back, occlusion
-from depthraster.kernels.rays import fill_rays, iterate_rays, ray_grid, ray_scratch
+from depthraster.kernels.rays import fill_rays, iterate_rays, lay_lattice, ray_grid, ray_scratch, reaches
 from depthraster.kernels.resolve import resolve_tile, resolve_turned
 from depthraster.kernels.select import bound_rays, clusters_in_tile
-from depthraster.kernels.tiles import draw_clusters, scratch
+from depthraster.kernels.staging import scratch
+from depthraster.kernels.tiles import draw_clusters
 from depthraster.kernels.turned import iterate_directions, turned_tiles
 from depthraster.scene import Scene
 from depthraster.transforms import invert
 
 __all__ = ["TILE", "Images", "draw_images"]
 
-TILE = 384  # pixels, a multiple of every grid spacing; larger tiles share fewer clusters, smaller ones fit nearer caches
+TILE = MAX_TILE  # a multiple of every grid spacing; larger tiles share fewer clusters, smaller ones fit nearer caches
 
 _SMALL = 32.0, 0.05  # plane pixels and radians: faces no larger are drawn in float32 around their own vertex
+_FINEST = 2.0**-22  # plane pixels, of a tile's lattice: what reaches across whole tiles
 _FARTHEST = np.float32(0.0)  # 1/Z where no face is seen yet
 
 
@@ -65,25 +67,26 @@ class _Place(NamedTuple):
 class _Work:
     """What one thread works in."""
 
-    def __init__(self, n_blocks: int, n_clusters: int, with_names: bool) -> None:
-        self._blocks = aligned((n_blocks, 3 * BLOCK_PIXELS), np.float32)
+    def __init__(self, n_rows: int, n_blocks: int, n_clusters: int, with_names: bool) -> None:
+        self.pixels, self.lattice = tile_pixels(n_rows), aligned(3)
         self._refs = aligned((n_blocks, 4))
-        self._names = aligned((n_blocks, BLOCK_PIXELS), np.int32) if with_names else None
+        self.names = aligned(self.pixels.w.shape, np.int32) if with_names else None
         self.bounds, self.planes, self.cells = aligned(6), aligned((5, 4)), empty_cells()
         self.inverse = no_inverse(self.bounds[:4])
         self.chosen = np.empty(n_clusters, np.int32)
         self.drawing, self.filling = scratch(), ray_scratch()
         self.occlusion = occlusion(n_clusters)
-        self.resolving = aligned(3 * BLOCK_PIXELS, np.float32)
-        self.names: npt.NDArray[np.int32] | None = None
+        self.resolving = aligned(STRIDE, np.float32)
 
     def begin(self, place: _Place) -> None:
         """Provide for a tile."""
-        used = -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH)
-        self.blocks, self.refs = self._blocks[:used], self._refs[:used]
-        if self._names is not None:
-            self.names = self._names[:used]
-            self.names.fill(-1)
+        self.refs = self._refs[: _n_blocks(place)]
+        if self.names is not None:
+            self.names[: (place.n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
+
+
+def _n_blocks(place: _Place) -> int:
+    return -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH)
 
 
 class _Tiles(Protocol):
@@ -144,10 +147,16 @@ class _FrameTiles:
         self._small = min(_SMALL[0], _SMALL[1] * f) ** 2
 
     def lay_out(self, place: _Place, work: _Work) -> bool:
-        grid = self._grid
-        where = _FARTHEST, *place[1:], work.blocks, work.refs
-        if fill_rays(self._nodes, grid.exact, grid.spacing, *where, work.filling):
-            iterate_rays(grid.exact, grid.spacing, self._lens, *where, work.filling)
+        grid, room = self._grid, 2.0 * _SMALL[0]
+        where = _FARTHEST, *place[1:], work.lattice, work.pixels, work.refs, work.filling
+        while True:
+            lay_lattice(self._nodes, grid.spacing, *place[1:], _FINEST, room, work.lattice)
+            if not fill_rays(self._nodes, grid.exact, grid.spacing, *where):
+                break
+            far = iterate_rays(grid.exact, grid.spacing, self._lens, *where)
+            if reaches(work.lattice, far):
+                break
+            room += far
         return bool(bound_rays(work.refs, work.bounds))
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
@@ -165,7 +174,8 @@ class _FrameTiles:
     ) -> None:
         draw_clusters(
             arrays, clusters, matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
-            False, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion, work.drawing,
+            False, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.names, hiding, work.occlusion,
+            work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -188,11 +198,21 @@ class _TurnedTiles:
         if tile.turn is None:
             return False
         nothing = np.float32(-np.inf) if self.parallel else _FARTHEST
-        where = place.n_rows, place.n_cols, work.blocks, work.refs
-        if fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where, work.filling):
-            iterate_directions(
-                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where, work.filling
+        where = place.n_rows, place.n_cols, work.lattice, work.pixels, work.refs, work.filling
+        room = 2.0 * np.sqrt(self._small)
+        while True:
+            # Each tile's plane has a scale of its own: the lattice is as fine as can be.
+            lay_lattice(
+                tile.nodes, tile.spacing, 0, 0, place.n_rows, place.n_cols, _FINEST**2, room, work.lattice
             )
+            if not fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where):
+                break
+            far = iterate_directions(
+                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where
+            )
+            if reaches(work.lattice, far):
+                break
+            room += far
         if not bound_rays(work.refs, work.bounds):
             return False
         work.inverse = tile.inverse
@@ -221,8 +241,8 @@ class _TurnedTiles:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
             arrays, clusters, matrix, self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
-            self.parallel, cull, work.bounds, *place[1:], work.blocks, work.refs, work.names, hiding, work.occlusion,
-            work.drawing,
+            self.parallel, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.names, hiding,
+            work.occlusion, work.drawing,
         )  # fmt: skip
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
@@ -231,16 +251,9 @@ class _TurnedTiles:
             return
         axis = self._turn(place)[:, 2].copy()
         resolve_turned(
-            work.blocks,
-            work.refs,
-            work.names,
-            self._lens[0],
-            axis,
-            self.parallel,
-            *place[1:],
-            *_outputs(images),
+            work.lattice, work.pixels, work.names, self._lens[0], axis, self.parallel, *place[1:], *_outputs(images),
             work.resolving,
-        )
+        )  # fmt: skip
 
     def _turn(self, place: _Place) -> npt.NDArray[np.float64]:
         turn = self._tiles[place.number].turn
@@ -257,7 +270,7 @@ def _outputs(images: Images) -> tuple[Any, ...]:
 
 
 def _resolve_plane(f: float, place: _Place, work: _Work, images: Images) -> None:
-    resolve_tile(work.blocks, work.refs, work.names, f, *place[1:], *_outputs(images), work.resolving)
+    resolve_tile(work.lattice, work.pixels, work.names, f, *place[1:], *_outputs(images))
 
 
 def _leave_empty(place: _Place, images: Images) -> None:
@@ -305,13 +318,12 @@ def draw_images(
         _FrameTiles if calibration.type == "frame" else _TurnedTiles
     )
     tiles: _Tiles = make(calibration, camera_from_scene)
-    n_blocks = max(
-        -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH) for place in tiles.places
-    )
+    n_rows, n_blocks = max(place.n_rows for place in tiles.places), max(map(_n_blocks, tiles.places))
+    largest = max(place.n_rows * place.n_cols for place in tiles.places)
 
     def draw(places: Iterable[_Place]) -> None:
-        work = _Work(n_blocks, len(arrays.half), images.face_index is not None)
-        derive = images.derivation.worker(n_blocks * BLOCK_PIXELS) if images.derivation is not None else None
+        work = _Work(n_rows, n_blocks, len(arrays.half), images.face_index is not None)
+        derive = images.derivation.worker(largest) if images.derivation is not None else None
         for place in places:
             work.begin(place)
             if not tiles.lay_out(place, work):
@@ -331,7 +343,9 @@ def draw_images(
             tiles.resolve(place, work, images)
             if derive is not None and images.face_index is not None and work.names is not None:
                 rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
-                derive(place[1:], work.blocks, work.refs, work.names, images.face_index, rays, tiles.parallel)
+                derive(
+                    place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel
+                )
 
     _share(draw, tiles.places, threads)
 

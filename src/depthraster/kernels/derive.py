@@ -1,8 +1,8 @@
 """What follows from the face that a pixel shows: where on it the pixel's ray meets it, and which way it looks there.
 
-A finished tile has its rays in ``blocks`` and ``refs`` and its faces in ``names``. Here each pixel's ray meets its face once
-more, in float64 and from the face's vertices, which are exact where the 1/Z of the blocks is a float32. A block's
-vertices are gathered first, side by side, so that the loop over its pixels vectorizes.
+A finished tile has its rays in ``pixels`` and its faces in ``names``. Here each pixel's ray meets its face once more, in
+float64 and from the face's vertices, which are exact where the tile's 1/Z is a float32. The vertices of a run of pixels
+are gathered first, side by side, so that the loop over its pixels vectorizes.
 
 The commonest change is another number per pixel: a row of the scratch that `_meet` fills, and a field of `Surface`. What is
 looked up by a face's vertices is `interpolate_tile`'s.
@@ -15,15 +15,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.blocks import STRIDE
 from depthraster.kernels.faces import PLACES, vertex_ids_of
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.memory import aligned
 
 __all__ = ["Surface", "derive_scratch", "derive_tile", "interpolate_tile", "nearest_tile"]
 
-_N = BLOCK_PIXELS
-# Rows of a block's pixels in the scratch, see `derive_scratch`.
+_N = 16  # pixels of a row that are worked on together, a run
+# Rows of a run's pixels in the scratch, see `derive_scratch`.
 _WEIGHTS, _POSITION, _NORMAL, _HIT, _PLACE, _TURN = 9 * _N, 12 * _N, 15 * _N, 18 * _N, 19 * _N, 22 * _N
 
 
@@ -48,7 +48,7 @@ class Surface(NamedTuple):
 
 
 class DeriveScratch(NamedTuple):
-    """What `derive_tile` works in: one for each thread; rows of a block's pixels."""
+    """What `derive_tile` works in: one for each thread; rows of a run's pixels."""
 
     # x, y, z of the face's vertices a, b, c from the camera's centre; their weights; the position from the camera's centre;
     # the normal; 1 where there is a face, else 0; the place of the cluster; which of the caller's vertices is a
@@ -69,7 +69,7 @@ def derive_scratch() -> DeriveScratch:
 
 @inner
 def _gather(scene, faces, names, ox, oy, oz, work):
-    """Write the vertices of a block's faces, counted from (ox, oy, oz).
+    """Write the vertices of a run's faces, counted from (ox, oy, oz).
 
     Integers are gathered first and become coordinates together, which vectorizes; wide clusters have none of them. No
     branch depends on which clusters the faces are in: they change too often to be foreseen.
@@ -129,8 +129,8 @@ def _converted(step, steps, exact):
 
 
 @inner
-def _meet(block, x0, y0, rays, parallel, exact):
-    """Let each of a block's pixels meet its face: weights, position and the face's normal, along the scene's axes.
+def _meet(x_steps, y_steps, lattice, rays, parallel, exact):
+    """Let each of a run's pixels meet its face: weights, position and the face's normal, along the scene's axes.
 
     After Möller and Trumbore, "Fast, Minimum Storage Ray/Triangle Intersection" (1997). Weights are kept within the face:
     rays that coverage lets pass beside it do so by some 1e-6 pixel.
@@ -138,10 +138,11 @@ def _meet(block, x0, y0, rays, parallel, exact):
     m00, m01, m02 = rays[0, 0], rays[0, 1], rays[0, 2]
     m10, m11, m12 = rays[1, 0], rays[1, 1], rays[1, 2]
     m20, m21, m22 = rays[2, 0], rays[2, 1], rays[2, 2]
+    x0, y0, step = lattice[0], lattice[1], lattice[2]
     moved = 1.0 if parallel else 0.0  # whether the pixel moves the ray's origin, or its direction
     turned = 1.0 - moved
     for i in range(_N):
-        x, y = x0 + np.float64(block[i]), y0 + np.float64(block[_N + i])
+        x, y = x0 + step * x_steps[i], y0 + step * y_steps[i]
         ox, oy, oz = m00 * x + m01 * y, m10 * x + m11 * y, m20 * x + m21 * y
         dx, dy, dz = turned * ox + m02, turned * oy + m12, turned * oz + m22
         ox, oy, oz = moved * ox, moved * oy, moved * oz
@@ -169,7 +170,7 @@ def _meet(block, x0, y0, rays, parallel, exact):
 
 @inner
 def _unit_normals(exact):
-    """Make the normals of a block's faces unit; 0 0 0 of those without area."""
+    """Make the normals of a run's faces unit; 0 0 0 of those without area."""
     for i in range(_N):
         nx, ny, nz = exact[_NORMAL + i], exact[_NORMAL + _N + i], exact[_NORMAL + 2 * _N + i]
         square = nx * nx + ny * ny + nz * nz
@@ -253,29 +254,21 @@ def _weights(exact, written):
 
 
 @inner
-def _write_three(image, row, col, height, width, first, rows):
-    """Write three rows of a block's pixels as channels of an image."""
-    if (
-        first < 0 or col < 0 or row < 0
-    ):  # never; it tells the compiler not to provide for negative indices below
-        return
-    if height == BLOCK_HEIGHT and width == BLOCK_WIDTH:  # the number of pixels known, the loops are unrolled
-        for i in range(BLOCK_HEIGHT):
-            line = image[row + i, 3 * col : 3 * (col + BLOCK_WIDTH)]
-            for j in range(BLOCK_WIDTH):
-                k = first + i * BLOCK_WIDTH + j
-                line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[_N + k], rows[2 * _N + k]
-        return
-    for i in range(height):
-        line = image[row + i, 3 * col : 3 * (col + width)]
-        for j in range(width):
-            k = first + i * BLOCK_WIDTH + j
+def _write_three(line, first, rows):
+    """Write three rows of a run's pixels as channels of a line of an image."""
+    if line.shape[0] == 3 * _N:  # the number of pixels known, the loop is unrolled
+        for j in range(_N):
+            k = np.uint64(first + j)
             line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[_N + k], rows[2 * _N + k]
+        return
+    for j in range(line.shape[0] // 3):
+        k = first + j
+        line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[_N + k], rows[2 * _N + k]
 
 
 @lean_kernel
 def derive_tile(
-    scene, faces, blocks, refs, names, camera, rays, parallel, axes, frame, row0, col0, n_rows, n_cols,
+    scene, faces, lattice, pixels, names, camera, rays, parallel, axes, frame, row0, col0, n_rows, n_cols,
     row_b, col_b, surface, work,
 ):  # fmt: skip
     """Write what follows from the faces that a tile's pixels show into the images of a `Surface`.
@@ -288,31 +281,38 @@ def derive_tile(
     be an image of the tile alone, at (row_b, col_b). Where no face is seen there are 0 0 0 for weights and normals, NaN for
     the others. ``work`` is a `DeriveScratch`.
     """
-    blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     exact, written = work.exact, work.written
     ox, oy, oz = camera[0], camera[1], camera[2]
-    for index in range(blocks.shape[0]):
-        row, col = (index // blocks_across) * BLOCK_HEIGHT, (index % blocks_across) * BLOCK_WIDTH
-        height, width = min(BLOCK_HEIGHT, n_rows - row), min(BLOCK_WIDTH, n_cols - col)
-        _gather(scene, faces, names[index], ox, oy, oz, work)
-        _meet(blocks[index], refs[index, 0], refs[index, 1], rays, parallel, exact)
-        if surface.barycentric.size > 0:
-            _weights(exact, written)
-            _write_three(surface.barycentric, row_b + row, col_b + col, height, width, 0, written)
-        if surface.normal.size > 0 or surface.view_angle.size > 0:
-            _unit_normals(exact)
-        if surface.view_angle.size > 0:
-            _angles(rays, parallel, exact, written)
-            for i in range(height):
-                line = surface.view_angle[row0 + row + i, col0 + col : col0 + col + width]
+    if (
+        row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0
+    ):  # never; it tells the compiler not to provide for negative indices
+        return
+    for row in range(n_rows):
+        for col in range(0, n_cols, _N):
+            width, at = min(_N, n_cols - col), row * STRIDE + col
+            _gather(scene, faces, names[at : at + _N], ox, oy, oz, work)
+            _meet(pixels.x[at : at + _N], pixels.y[at : at + _N], lattice, rays, parallel, exact)
+            left = col0 + col
+            if surface.barycentric.size > 0:
+                _weights(exact, written)
+                _write_three(
+                    surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)],
+                    0,
+                    written,
+                )
+            if surface.normal.size > 0 or surface.view_angle.size > 0:
+                _unit_normals(exact)
+            if surface.view_angle.size > 0:
+                _angles(rays, parallel, exact, written)
+                line = surface.view_angle[row0 + row, left : left + width]
                 for j in range(width):
-                    line[j] = written[i * BLOCK_WIDTH + j]
-        if surface.normal.size > 0:
-            _turned_normals(axes, exact, written)
-            _write_three(surface.normal, row0 + row, col0 + col, height, width, 0, written)
-        if surface.position.size > 0:
-            _moved_positions(frame, exact)
-            _write_three(surface.position, row0 + row, col0 + col, height, width, _POSITION, exact)
+                    line[j] = written[j]
+            if surface.normal.size > 0:
+                _turned_normals(axes, exact, written)
+                _write_three(surface.normal[row0 + row, 3 * left : 3 * (left + width)], 0, written)
+            if surface.position.size > 0:
+                _moved_positions(frame, exact)
+                _write_three(surface.position[row0 + row, 3 * left : 3 * (left + width)], _POSITION, exact)
 
 
 @lean_kernel
@@ -325,21 +325,18 @@ def interpolate_tile(
     ``axes`` (3, 3) what is interpolated is normals, made unit again and taken to the image's axes. ``ids`` (3 N) is worked
     in.
     """
-    if row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0:  # never; as in `_write_three`
+    if row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0:  # never; as in `derive_tile`
         return
-    blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     channels = values.shape[1]
-    for index in range(names.shape[0]):
-        _vertices_of_block(scene, corners, faces, names[index], ids)
-        row, col = (index // blocks_across) * BLOCK_HEIGHT, (index % blocks_across) * BLOCK_WIDTH
-        height, width = min(BLOCK_HEIGHT, n_rows - row), min(BLOCK_WIDTH, n_cols - col)
-        for i in range(height):
-            weights = barycentric[row_b + row + i, 3 * (col_b + col) : 3 * (col_b + col + width)]
-            line = image[row0 + row + i, channels * (col0 + col) : channels * (col0 + col + width)]
+    for row in range(n_rows):
+        for col in range(0, n_cols, _N):
+            width, at = min(_N, n_cols - col), row * STRIDE + col
+            _vertices_of_run(scene, corners, faces, names[at : at + _N], ids)
+            weights = barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)]
+            line = image[row0 + row, channels * (col0 + col) : channels * (col0 + col + width)]
             for j in range(width):
-                k = i * BLOCK_WIDTH + j
-                seen = names[index, k] >= 0
-                first, second, third = values[ids[k]], values[ids[_N + k]], values[ids[2 * _N + k]]
+                seen = names[at + j] >= 0
+                first, second, third = values[ids[j]], values[ids[_N + j]], values[ids[2 * _N + j]]
                 beta, gamma = np.float64(weights[3 * j + 1]), np.float64(weights[3 * j + 2])
                 if axes is None:
                     for m in range(channels):
@@ -358,8 +355,8 @@ def interpolate_tile(
 
 
 @inner
-def _vertices_of_block(scene, corners, faces, names, ids):
-    """Write the caller's indices of the vertices of a block's faces, those of some face where none is seen."""
+def _vertices_of_run(scene, corners, faces, names, ids):
+    """Write the caller's indices of the vertices of a run's faces, those of some face where none is seen."""
     for i in range(_N):
         va, vb, vc = vertex_ids_of(scene, corners, faces, max(names[i], np.int32(0)))
         ids[i], ids[_N + i], ids[2 * _N + i] = np.uint32(va), np.uint32(vb), np.uint32(vc)
@@ -371,14 +368,13 @@ def nearest_tile(scene, corners, faces, names, barycentric, row_b, col_b, n_rows
 
     Of equal weights the vertex that comes first in the face is taken. ``ids`` (3 N) is worked in.
     """
-    blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    for index in range(names.shape[0]):
-        _vertices_of_block(scene, corners, faces, names[index], ids)
-        row, col = (index // blocks_across) * BLOCK_HEIGHT, (index % blocks_across) * BLOCK_WIDTH
-        for i in range(min(BLOCK_HEIGHT, n_rows - row)):
-            for j in range(min(BLOCK_WIDTH, n_cols - col)):
-                k, at = i * BLOCK_WIDTH + j, 3 * (col_b + col + j)
-                alpha, beta = barycentric[row_b + row + i, at], barycentric[row_b + row + i, at + 1]
-                gamma = barycentric[row_b + row + i, at + 2]
+    for row in range(n_rows):
+        for col in range(0, n_cols, _N):
+            width, at = min(_N, n_cols - col), row * STRIDE + col
+            _vertices_of_run(scene, corners, faces, names[at : at + _N], ids)
+            for j in range(width):
+                place = 3 * (col_b + col + j)
+                alpha, beta = barycentric[row_b + row, place], barycentric[row_b + row, place + 1]
+                gamma = barycentric[row_b + row, place + 2]
                 which = 0 if (alpha >= beta) & (alpha >= gamma) else (1 if beta >= gamma else 2)
-                nearest[row + i, col + j] = ids[which * _N + k] if names[index, k] >= 0 else -1
+                nearest[row, col + j] = ids[which * _N + j] if names[at + j] >= 0 else -1

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.blocks import BLOCK_PIXELS
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.memory import aligned
 
@@ -29,7 +29,6 @@ LEAST_COVER = 4.0
 LEAST_ROUGH_COVER = 6.0
 LEAST_CLUSTERS = 16  # the same
 
-_N = BLOCK_PIXELS
 _ROOM = 0.01  # plane pixels around a cluster, far more than edges are widened by and projecting it rounds
 _KEYS = 1 << 8  # of each of two passes of sorting
 
@@ -221,20 +220,22 @@ def _digit(bits, shift):
 
 
 @inner
-def look_again(blocks, refs, bounds, work):
+def look_again(w, blocks_across, refs, bounds, work):
     """Write the least 1/Z of each cell of the plane, of all blocks that have rays there."""
     x_first, y_first = bounds[0], bounds[2]
     per_column, per_row = CELLS / (bounds[1] - bounds[0]), CELLS / (bounds[3] - bounds[2])
     least = work.least
     least[:] = np.inf
-    for index in range(blocks.shape[0]):
+    for index in range(refs.shape[0]):
         x, y, rx, ry = refs[index, 0], refs[index, 1], refs[index, 2], refs[index, 3]
         if not rx >= 0.0:  # it has no rays
             continue
         nearness = np.float32(np.inf)
-        for i in range(_N):
-            w = blocks[index, 2 * _N + i]
-            nearness = w if w < nearness else nearness
+        first = index // blocks_across * BLOCK_HEIGHT * STRIDE + index % blocks_across * BLOCK_WIDTH
+        for i in range(BLOCK_HEIGHT):
+            for j in range(BLOCK_WIDTH):
+                value = w[first + i * STRIDE + j]
+                nearness = value if value < nearness else nearness
         for row in range(_cell(y - ry, y_first, per_row), _cell(y + ry, y_first, per_row) + 1):
             for col in range(_cell(x - rx, x_first, per_column), _cell(x + rx, x_first, per_column) + 1):
                 held = least[row * CELLS + col]

@@ -3,7 +3,7 @@
 A ray is a point of the undistorted image plane in plane pixels, (f x, f y). Between nodes it is a cubic
 polynomial in each direction through the four nearest nodes; cells of the grid where the fourth differences of
 the nodes let it miss by more than 1.5e-6 pixel, or that reach out of the lens' domain, are marked for Newton's
-iteration at every pixel. `fill_rays` lays the rays out in blocks, as ``blocks.py`` describes them.
+iteration at every pixel. `fill_rays` lays the rays out on the lattice of a tile, as ``blocks.py`` describes.
 
 The commonest change is another lens: nothing here depends on which, but for the call of ``unproject_frame``.
 """
@@ -16,27 +16,29 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, MAX_TILE, STRIDE
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
+from depthraster.kernels.simd import load8, splat_like, store
 
 __all__ = [
-    "MAX_TILE",
     "RayGrid",
     "RayScratch",
     "fill_rays",
     "interpolation_error",
     "iterate_rays",
+    "lay_lattice",
     "ray_grid",
     "ray_scratch",
+    "reaches",
     "store_rays",
 ]
 
 _N = BLOCK_PIXELS
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
-_LEAST_SPACING = 4  # that `fill_rays` takes
-MAX_TILE = 384  # pixels, the widest rectangle `fill_rays` takes
+_LEAST_SPACING = 8  # that `fill_rays` takes
+_FARTHEST = 2147483000.0  # steps from the lattice's middle, what int32 holds
 _W = 2 * (MAX_TILE // _LEAST_SPACING + 3)  # numbers in a tile's row of nodes
 _TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
@@ -58,6 +60,7 @@ class RayScratch(NamedTuple):
     cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
     slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
     lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
+    places: npt.NDArray[np.int32]  # (2 N,) of a block's pixels on the lattice
     rays: npt.NDArray[np.float64]  # (2, N) of a block, for `iterate_rays`
 
 
@@ -68,6 +71,7 @@ def ray_scratch() -> RayScratch:
         aligned(4 * _W),
         aligned(12 * _W, np.float32),
         aligned(10 * _N, np.float32),
+        aligned(2 * _N, np.int32),
         aligned((2, _N)),
     )
 
@@ -165,8 +169,8 @@ def _cubics_across(s, n, work, cubics, slopes):
 
 
 @inner
-def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, blocks, refs):
-    """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``.
+def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, places, lattice, corner, pixels, refs):
+    """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``; ``corner`` is their first pixel.
 
     A pixel's ray less its block's is what the cubics gain between the block's middle and the pixel's row, taken at the
     pixel, and what the middle's gain between the block's centre and the pixel. Both are small: float32 holds them.
@@ -207,7 +211,10 @@ def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, blocks, ref
     ry = aside * (first + aside * (second + aside * third)) + along * (
         abs(y1) + 2.0 * abs(y2) + 3.0 * abs(y3)
     )
-    rx, ry = 1.000001 * rx, 1.000001 * ry
+    rx, ry = 1.000001 * rx + lattice[2], 1.000001 * ry + lattice[2]
+    per_step = 1.0 / lattice[2]
+    steps = np.float32(per_step)
+    empty = splat_like(load8(pixels.w, corner), nothing)
     for k in range(n):
         t = (k + 0.5) * (BLOCK_WIDTH * per_pixel)
         refs[k, 0] = x0 + t * (x1 + t * (x2 + t * x3))
@@ -220,26 +227,69 @@ def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, blocks, ref
         dx2, dy2 = np.float32(x2 + t * 3.0 * x3), np.float32(y2 + t * 3.0 * y3)
         dx3, dy3 = np.float32(x3), np.float32(y3)
         centre = np.float32(t)
-        block = blocks[k]
+        # The reference ray goes to the lattice, and the pixels' are counted from there.
+        column = np.rint((refs[k, 0] - lattice[0]) * per_step)
+        line = np.rint((refs[k, 1] - lattice[1]) * per_step)
+        x, y = lattice[0] + column * lattice[2], lattice[1] + line * lattice[2]
+        x_left, y_left = np.float32((refs[k, 0] - x) * per_step), np.float32((refs[k, 1] - y) * per_step)
+        refs[k, 0], refs[k, 1] = x, y
+        ix, iy, place = np.int32(column), np.int32(line), corner + k * BLOCK_WIDTH
         for i in range(_N):
             step = lanes[8 * _N + i]
             t = centre + step
             dx = lanes[i] + t * (lanes[_N + i] + t * (lanes[2 * _N + i] + t * lanes[3 * _N + i]))
             dy = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
-            block[i] = dx + step * (dx1 + step * (dx2 + step * dx3))
-            block[_N + i] = dy + step * (dy1 + step * (dy2 + step * dy3))
-            block[2 * _N + i] = nothing
+            dx += step * (dx1 + step * (dx2 + step * dx3))
+            dy += step * (dy1 + step * (dy2 + step * dy3))
+            places[i] = ix + np.int32(np.rint(dx * steps + x_left))
+            places[_N + i] = iy + np.int32(np.rint(dy * steps + y_left))
+        for row in range(BLOCK_HEIGHT):
+            store(pixels.x, place + row * STRIDE, load8(places, row * BLOCK_WIDTH))
+            store(pixels.y, place + row * STRIDE, load8(places, _N + row * BLOCK_WIDTH))
+            store(pixels.w, place + row * STRIDE, empty)
 
 
 @lean_kernel
-def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
-    """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out in blocks.
+def lay_lattice(nodes, spacing, row0, col0, n_rows, n_cols, finest, room, lattice):
+    """Choose the lattice of a tile from the nodes of its rays: around their middle, as fine as int32 allows.
 
-    ``blocks`` (n, 3 N) float32 takes dx, dy from the block's reference ray and w: ``nothing`` (0: farther than any
-    face), or +inf for pixels that the lens does not image or that lie beyond the rectangle. ``refs`` (n, 4) float64
-    takes the reference ray in plane pixels and bounds of |dx| and |dy|, -1 where a block has no imaged pixel. A pixel's
-    ray depends only on its place in the image. Blocks in cells marked ``exact`` are left to `iterate_rays`; their number
-    is returned. ``nodes`` are the grid's as (rows, 2 cols), ``scratch`` is a `RayScratch`.
+    ``nodes`` and the rectangle are those of `fill_rays`; ``finest`` is the least step, a power of two, and ``room`` (plane
+    pixels) how much farther than the nodes the lattice reaches: more than the size of faces drawn on it.
+    """
+    first_row, first_col = row0 // spacing, 2 * (col0 // spacing)
+    last_row = first_row + (n_rows + spacing - 1) // spacing + 2
+    last_col = first_col + 2 * ((n_cols + spacing - 1) // spacing + 2)
+    half = 0.0
+    for axis in range(2):
+        low, high = np.inf, -np.inf
+        for i in range(first_row, last_row + 1):
+            for j in range(first_col + axis, last_col + axis + 1, 2):
+                value = nodes[i, j]
+                if np.isfinite(value):
+                    low, high = min(low, value), max(high, value)
+        if not low <= high:
+            low, high = 0.0, 0.0
+        lattice[axis] = np.rint(0.5 * (low + high))
+        half = max(half, high - lattice[axis])
+    step = finest
+    while (half + room) / step > _FARTHEST:
+        step *= 2.0
+    lattice[2] = step
+
+
+def reaches(lattice: npt.NDArray[np.float64], far: float) -> bool:
+    """Whether a lattice reaches as far from its middle, plane pixels."""
+    return far <= _FARTHEST * float(lattice[2])
+
+
+@lean_kernel
+def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, lattice, pixels, refs, scratch):
+    """Lay the rays of the n_rows x n_cols pixels at (row0, col0), both multiples of ``spacing``, out on a lattice.
+
+    ``pixels`` and ``refs`` are as ``blocks.py`` says; w becomes ``nothing`` (0: farther than any face), or +inf for pixels
+    that the lens does not image or that lie beyond the rectangle. A pixel's ray depends only on its place in the image,
+    and on the lattice's step. Blocks in cells marked ``exact`` are left to `iterate_rays`; their number is returned.
+    ``nodes`` are the grid's as (rows, 2 cols), ``scratch`` is a `RayScratch`.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
@@ -273,30 +323,30 @@ def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, blocks
                     slopes,
                     nothing,
                     lanes,
-                    blocks[index : index + n],
+                    scratch.places,
+                    lattice,
+                    (cell_row * down + sub_row) * BLOCK_HEIGHT * STRIDE + cell_col * spacing,
+                    pixels,
                     refs[index : index + n],
                 )
     # Pixels beyond the rectangle, in its last blocks.
     for row in range(blocks_down * BLOCK_HEIGHT):
-        for col in range(n_cols, blocks_across * BLOCK_WIDTH):
-            index = (row // BLOCK_HEIGHT) * blocks_across + col // BLOCK_WIDTH
-            blocks[index, 2 * _N + (row % BLOCK_HEIGHT) * BLOCK_WIDTH + col % BLOCK_WIDTH] = np.inf
-    for row in range(n_rows, blocks_down * BLOCK_HEIGHT):
-        for col in range(n_cols):
-            index = (row // BLOCK_HEIGHT) * blocks_across + col // BLOCK_WIDTH
-            blocks[index, 2 * _N + (row % BLOCK_HEIGHT) * BLOCK_WIDTH + col % BLOCK_WIDTH] = np.inf
+        for col in range(n_cols if row < n_rows else 0, blocks_across * BLOCK_WIDTH):
+            pixels.w[row * STRIDE + col] = np.inf
     return n_left
 
 
 @lean_kernel
-def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch):
+def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, lattice, pixels, refs, scratch):
     """Replace what `fill_rays` has left in the cells marked ``exact`` by rays found pixel by pixel.
 
-    A kernel of its own, so that those who never need it never wait for its compilation.
+    Returns how far from the lattice's middle they reach: if `reaches` says that it does not, make one with so much more
+    room, and begin again. A kernel of its own, so that those who never need it never wait for its compilation.
     """
     f, rays = lens[0], scratch.rays
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    for index in range(blocks.shape[0]):
+    farthest = 0.0
+    for index in range(refs.shape[0]):
         first_row = index // blocks_across * BLOCK_HEIGHT
         first_col = index % blocks_across * BLOCK_WIDTH
         if exact[(row0 + first_row) // spacing, (col0 + first_col) // spacing] == 0:
@@ -307,27 +357,41 @@ def iterate_rays(exact, spacing, lens, nothing, row0, col0, n_rows, n_cols, bloc
             if row < n_rows and col < n_cols:
                 x, y = unproject_frame(col0 + col + 0.5, row0 + row + 0.5, lens)
             rays[0, i], rays[1, i] = f * x, f * y
-        store_rays(rays, nothing, blocks[index], refs[index])
+        far = store_rays(rays, nothing, lattice, first_row * STRIDE + first_col, pixels, refs[index])
+        farthest = max(farthest, far)
+    return farthest
 
 
 @inner
-def store_rays(rays, nothing, block, ref):
-    """Write a block and its reference from the rays (2, N) of its pixels, NaN where nothing is imaged.
+def store_rays(rays, nothing, lattice, first, pixels, ref):
+    """Write a block, from the pixel ``first`` on, and its reference from the rays (2, N) of its pixels, NaN for none.
 
-    The reference is the middle of the rays: the less they differ from it, the more digits are left of that.
+    The reference is the middle of the rays: the less they differ from it, the more digits are left of that. Returns how far
+    from the lattice's middle they reach; what it does not reach becomes not imaged.
     """
     x_lo, x_hi, y_lo, y_hi = np.inf, -np.inf, np.inf, -np.inf
     for i in range(_N):
         x, y = rays[0, i], rays[1, i]
         if np.isfinite(x + y):
             x_lo, x_hi, y_lo, y_hi = min(x_lo, x), max(x_hi, x), min(y_lo, y), max(y_hi, y)
+    per_step = 1.0 / lattice[2]
+    far = 0.0
     if x_lo <= x_hi:
-        ref[0], ref[1] = 0.5 * (x_lo + x_hi), 0.5 * (y_lo + y_hi)
-        ref[2], ref[3] = max(1e-3, 0.5000001 * (x_hi - x_lo)), max(1e-3, 0.5000001 * (y_hi - y_lo))
+        ref[0] = lattice[0] + np.rint((0.5 * (x_lo + x_hi) - lattice[0]) * per_step) * lattice[2]
+        ref[1] = lattice[1] + np.rint((0.5 * (y_lo + y_hi) - lattice[1]) * per_step) * lattice[2]
+        ref[2] = max(1e-3, 0.5000001 * (x_hi - x_lo) + lattice[2])
+        ref[3] = max(1e-3, 0.5000001 * (y_hi - y_lo) + lattice[2])
+        far = max(
+            max(abs(x_lo - lattice[0]), abs(x_hi - lattice[0])),
+            max(abs(y_lo - lattice[1]), abs(y_hi - lattice[1])),
+        )
     else:
         ref[0], ref[1], ref[2], ref[3] = 0.0, 0.0, -1.0, -1.0
+    reached = far * per_step <= _FARTHEST
     for i in range(_N):
-        imaged = np.isfinite(rays[0, i] + rays[1, i])
-        block[i] = np.float32(rays[0, i] - ref[0]) if imaged else np.float32(0.0)
-        block[_N + i] = np.float32(rays[1, i] - ref[1]) if imaged else np.float32(0.0)
-        block[2 * _N + i] = nothing if imaged else np.float32(np.inf)
+        at = first + (i // BLOCK_WIDTH) * STRIDE + i % BLOCK_WIDTH
+        imaged = reached and np.isfinite(rays[0, i] + rays[1, i])
+        pixels.x[at] = np.int32(np.rint((rays[0, i] - lattice[0]) * per_step)) if imaged else np.int32(0)
+        pixels.y[at] = np.int32(np.rint((rays[1, i] - lattice[1]) * per_step)) if imaged else np.int32(0)
+        pixels.w[at] = nothing if imaged else np.float32(np.inf)
+    return far

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.directions import (
     CYLINDRICAL,
     ORTHOGRAPHIC,
@@ -34,7 +34,7 @@ __all__ = ["TurnedTile", "iterate_directions", "turned_tiles"]
 
 _N = BLOCK_PIXELS
 _SIDES = (384, 192, 96, 48, 24, 12, 4, 2, 1)  # of tiles, pixels, each a divisor of the one before
-_SPACINGS = (32, 16, 8, 4)  # of nodes, pixels
+_SPACINGS = (32, 16, 8)  # of nodes, pixels; multiples of the sides of a block
 _LEAST_SIDE = 48  # pixels; tiles no larger than this may do without an inverse
 _WIDEST = 0.75  # radians from a tile's axis to any of its rays; a plane grows steep beyond
 _ANGLE = 3e-9  # radians that interpolation may miss by: at 89.5 degrees from a normal 3.5e-7 of the range
@@ -328,7 +328,7 @@ def _local_ray(u, v, lens, turn):
 
 @lean_kernel
 def iterate_directions(
-    exact, spacing, lens, turn, nothing, row0, col0, n_rows, n_cols, blocks, refs, scratch
+    exact, spacing, lens, turn, nothing, row0, col0, n_rows, n_cols, lattice, pixels, refs, scratch
 ):  # fmt: skip
     """Replace what ``rays.fill_rays`` has left in a tile's cells marked ``exact`` by rays found pixel by pixel.
 
@@ -336,7 +336,8 @@ def iterate_directions(
     """
     rays = scratch.rays
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    for index in range(blocks.shape[0]):
+    farthest = 0.0
+    for index in range(refs.shape[0]):
         first_row = index // blocks_across * BLOCK_HEIGHT
         first_col = index % blocks_across * BLOCK_WIDTH
         if exact[first_row // spacing, first_col // spacing] == 0:
@@ -347,4 +348,6 @@ def iterate_directions(
             if row < n_rows and col < n_cols:
                 x, y = _local_ray(col0 + col + 0.5, row0 + row + 0.5, lens, turn)
             rays[0, i], rays[1, i] = x, y
-        store_rays(rays, nothing, blocks[index], refs[index])
+        far = store_rays(rays, nothing, lattice, first_row * STRIDE + first_col, pixels, refs[index])
+        farthest = max(farthest, far)
+    return farthest

@@ -1,0 +1,99 @@
+"""Vectors as values: each function, lane by lane, is numpy's."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from depthraster.kernels.simd import (
+    as_float,
+    choose,
+    eight,
+    four,
+    least,
+    load4,
+    load8,
+    most,
+    multiply_add,
+    none_negative,
+    pair,
+    splat_like,
+    store,
+    vector4,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def test_parts_of_arrays_from_anywhere():
+    @numba.njit
+    def swapped(source, target, first):
+        whole = pair(load8(source, first), pair(load4(source, first + 20), load4(source, 0)))
+        store(target, 1, eight(whole, 1))
+        store(target, 9, four(whole, 1))
+        store(target, 13, splat_like(four(whole, 0), source[2]))
+        store(target, 17, vector4(source[3], source[2], source[1], source[0]))
+
+    for kind in (np.float32, np.int32, np.float64):
+        source, target = np.arange(40).astype(kind), np.full(24, -1, kind)
+        swapped(source, target, 5)
+        expected = [-1, 25, 26, 27, 28, 0, 1, 2, 3, 9, 10, 11, 12, 2, 2, 2, 2, 3, 2, 1, 0, -1, -1, -1]
+        np.testing.assert_array_equal(target, np.array(expected, kind))
+
+
+def test_numbers_lane_by_lane():
+    @numba.njit
+    def reckoned(a, b, c, out):
+        x, y, z = load8(a, 0), load8(b, 0), load8(c, 0)
+        store(out[0], 0, least(x, y))
+        store(out[1], 0, most(x, y))
+        store(out[2], 0, most(x, np.float32(0.25)))
+        store(out[3], 0, choose(x > y, x, z))
+        store(out[4], 0, choose((x > y) & (x == z), x, y))
+        store(out[5], 0, choose((x > np.float32(0.5)) | (y > z), x, z))
+        store(out[6], 0, choose(none_negative(x, y, z), x, y))
+        store(out[7], 0, multiply_add(x, y, z))
+        store(out[8], 0, multiply_add(x, np.float32(3.0), np.float32(-1.0)))
+
+    for _ in range(50):
+        a, b, c = RNG.choice([-2.0, -1.0, -0.5, 0.25, 0.5, 1.0, 3.0], (3, 8)).astype(np.float32)
+        out = np.empty((9, 8), np.float32)
+        reckoned(a, b, c, out)
+        expected = (
+            np.minimum(a, b), np.maximum(a, b), np.maximum(a, 0.25), np.where(a > b, a, c),
+            np.where((a > b) & (a == c), a, b), np.where((a > 0.5) | (b > c), a, c),
+            np.where((a >= 0) & (b >= 0) & (c >= 0), a, b), a * b + c, 3 * a - 1,
+        )  # fmt: skip
+        np.testing.assert_array_equal(out, expected)
+
+
+def test_what_is_not_a_number_gives_the_second():
+    @numba.njit
+    def chosen(a, b, out):
+        store(out[0], 0, least(load4(a, 0), load4(b, 0)))
+        store(out[1], 0, most(load4(a, 0), load4(b, 0)))
+
+    a, b = np.array([np.nan, 1.0, np.inf, 2.0], np.float32), np.array([3.0, np.nan, 4.0, 5.0], np.float32)
+    out = np.empty((2, 4), np.float32)
+    chosen(a, b, out)
+    np.testing.assert_array_equal(out, np.array([[3, np.nan, 4, 2], [3, np.nan, np.inf, 5]], np.float32))
+
+
+def test_whole_numbers():
+    @numba.njit
+    def differences(a, b, out, whole):
+        x = load4(a, 0) - b
+        store(whole, 0, x)
+        store(out, 0, as_float(x))
+        store(whole, 4, most(x, load4(a, 4)))
+
+    for _ in range(20):
+        a = RNG.integers(-(2**31), 2**31, 8).astype(np.int32)
+        b = np.int32(RNG.integers(-(2**31), 2**31))
+        out, whole = np.empty(4, np.float32), np.empty(8, np.int32)
+        differences(a, b, out, whole)
+        with np.errstate(over="ignore"):
+            expected = a[:4] - b  # they wrap
+        np.testing.assert_array_equal(whole[:4], expected)
+        np.testing.assert_array_equal(out, expected.astype(np.float32))
+        np.testing.assert_array_equal(whole[4:], np.maximum(expected, a[4:]))
