@@ -6,8 +6,9 @@ which is all that a face of a dense mesh needs.
 
 Why no pixel is lost between two faces: edges and 1/Z are planes of float64, accurate to about 1e-12 pixel. In float32,
 around a point that is near all pixels in question, rounding moves an edge by less than `EDGE_ROUNDING` times
-(|A| + |B|) times the distance from that point; exactly that is added to D, some 1e-6 pixel. So a pixel inside the exact
-face is inside the rounded one. What a pixel that little outside could extrapolate is cut to the face's own range of 1/Z.
+(|A| + |B|) times the distance from that point, and taking the lattice's next point for it by half a step; exactly that is
+added to D, some 1e-6 pixel. So a pixel inside the exact face is inside the rounded one. What a pixel that little outside
+could extrapolate is cut to the face's own range of 1/Z.
 
 The commonest change is another shape of window, for faces of another size.
 """
@@ -222,13 +223,13 @@ def make_small(n, small, both, lattice, staged, planes, origins, kinds):
 
     ``staged`` holds rows of ``MAX_FACES``: x, y, 1/Z of the vertices a, b, c. ``planes`` takes such rows of float32: A, B
     and D of the edges ab, bc, ca, slopes and value of 1/Z, and its bounds; ``origins`` rows of int32: the lattice's point
-    next to a, from which pixels are counted; ``kinds`` what is to be drawn: `NOTHING` of faces edge-on and, but for
-    ``both`` sides, those turned away; `LARGE` where the squared size is more than ``small``, for which the planes are no
-    good; or `SMALL`.
+    next to a, half a step away at most, from which pixels are counted; ``kinds`` what is to be drawn: `NOTHING` of faces
+    edge-on and, but for ``both`` sides, those turned away; `LARGE` where the squared size is more than ``small``, for which
+    the planes are no good; or `SMALL`.
     """
     step, per_step = lattice[2], 1.0 / lattice[2]
     x_middle, y_middle, f_step = lattice[0], lattice[1], np.float32(lattice[2])
-    rounding = np.float32(EDGE_ROUNDING)
+    rounding, half_step = np.float32(EDGE_ROUNDING), np.float32(0.5000001 * lattice[2])
     for i in range(((n + LANES - 1) // LANES) * LANES):
         ax, ay, aw = staged[i], staged[_F + i], staged[2 * _F + i]
         bw, cw = staged[5 * _F + i], staged[8 * _F + i]
@@ -239,34 +240,30 @@ def make_small(n, small, both, lattice, staged, planes, origins, kinds):
         size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
         is_drawn = (area * area > THINNEST * size2) & ((area < 0.0) | both)
         kinds[i] = (SMALL if size2 <= small else LARGE) if is_drawn else NOTHING
-        column, row = np.rint((ax - x_middle) * per_step), np.rint((ay - y_middle) * per_step)
-        origins[i], origins[_F + i] = np.int32(column), np.int32(row)
-        # From a to there.
-        x, y = x_middle + column * step - ax, y_middle + row * step - ay
+        origins[i] = np.int32(np.rint((ax - x_middle) * per_step))
+        origins[_F + i] = np.int32(np.rint((ay - y_middle) * per_step))
         wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
-        wc += wa * x + wb * y
         planes[9 * _F + i] = np.float32(wa * step)
         planes[10 * _F + i] = np.float32(wb * step)
         planes[11 * _F + i] = np.float32(wc)
         planes[12 * _F + i] = np.float32(min(aw, min(bw, cw)))
         planes[13 * _F + i] = np.float32(max(aw, max(bw, cw)))
         # Differences, not places: float32 has digits enough for them.
-        turn = np.float32(1.0) if area > 0.0 else np.float32(-1.0)
-        sign = turn * f_step
+        sign = f_step if area > 0.0 else -f_step
         fbx, fby, fcx, fcy = np.float32(abx), np.float32(aby), np.float32(acx), np.float32(acy)
         bcx, bcy = fcx - fbx, fcy - fby
         # No pixel that the face touches is farther than this from a.
-        ex, ey = max(abs(fbx), abs(fcx)) * rounding, max(abs(fby), abs(fcy)) * rounding
-        left, up = np.float32(x) * turn, np.float32(y) * turn
+        ex = max(abs(fbx), abs(fcx)) * rounding + half_step
+        ey = max(abs(fby), abs(fcy)) * rounding + half_step
         planes[i] = -fby * sign
         planes[_F + i] = fbx * sign
-        planes[2 * _F + i] = fbx * up - fby * left + (abs(fby) * ex + abs(fbx) * ey)
+        planes[2 * _F + i] = abs(fby) * ex + abs(fbx) * ey
         planes[3 * _F + i] = -bcy * sign
         planes[4 * _F + i] = bcx * sign
-        planes[5 * _F + i] = abs(np.float32(area)) + (bcx * up - bcy * left + (abs(bcy) * ex + abs(bcx) * ey))
+        planes[5 * _F + i] = abs(np.float32(area)) + (abs(bcy) * ex + abs(bcx) * ey)
         planes[6 * _F + i] = fcy * sign
         planes[7 * _F + i] = -fcx * sign
-        planes[8 * _F + i] = fcy * left - fcx * up + (abs(fcy) * ex + abs(fcx) * ey)
+        planes[8 * _F + i] = abs(fcy) * ex + abs(fcx) * ey
 
 
 @inlined
