@@ -49,9 +49,8 @@ class Hot(NamedTuple):
 
 
 HOT = (
-    Hot("windows of small faces", "draw_clusters", ("draw_clusters", "draw_windows"), {"mul s": 8, "max s": 1}),
-    Hot("rows of small faces", "draw_clusters", ("draw_clusters", "draw_small"), {"mul s": 8, "max s": 1}),
-    Hot("rows of large faces", "draw_clusters", ("draw_clusters", "draw_large"), {"mul s": 8, "max s": 1}),
+    Hot("coverage and 1/Z of small faces", "draw_clusters", ("draw_clusters", "draw_windows"), {"mul s": 8, "cmp s": 1}),
+    Hot("coverage and 1/Z of large faces", "draw_clusters", ("draw_large",), {"mul s": 8, "cmp s": 1}),
     Hot("placing vertices", "draw_clusters", ("place_vertices",), {"div d": 1, "mul d": 4}),
     Hot("vertices through the lens", "draw_clusters", ("place_vertices",), {"mul d": 12, "cmp d": 1}),
     Hot("planes of small faces", "draw_clusters", ("make_small",), {"div d": 1, "mul d": 10}),
