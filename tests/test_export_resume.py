@@ -43,7 +43,7 @@ def fail_after(monkeypatch, n: int) -> None:
     """Have rendering interrupted after n images."""
     import depthraster.views
 
-    real, calls = depthraster.views.render, []
+    real, calls = depthraster.views.render_into, []
 
     def limited(*args, **options):
         calls.append(0)
@@ -51,7 +51,7 @@ def fail_after(monkeypatch, n: int) -> None:
             raise KeyboardInterrupt
         return real(*args, **options)
 
-    monkeypatch.setattr(depthraster.views, "render", limited)
+    monkeypatch.setattr(depthraster.views, "render_into", limited)
 
 
 def test_a_second_run_completes_the_first(survey, undisturbed, tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ LAYERS = [
     ("attributes",),
     ("chunk", "footprint", "viewpoint"),
     ("calibration",),
-    ("curve", "drawing", "sparse", "transforms", "crs", "world"),
+    ("curve", "drawing", "recycling", "sparse", "transforms", "crs", "world"),
     ("kernels",),
     ("errors",),
 ]

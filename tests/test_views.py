@@ -55,9 +55,9 @@ class Counted:
         self._alive = weakref.WeakSet[dr.Layers]()
         self.most = 0
         self._lock = threading.Lock()
-        monkeypatch.setattr(depthraster.views, "render", self.render)
+        monkeypatch.setattr(depthraster.views, "render_into", self.render)
 
-    def render(self, scene, transform, calibration, layers, **options) -> dr.Layers:
+    def render(self, empty, scene, transform, calibration, layers, **options) -> dr.Layers:
         with self._lock:
             self.begun.append(int(np.asarray(transform)[0, 3]))
         assert self.go.wait(30)
@@ -177,6 +177,39 @@ def test_nothing_is_done_before_the_first_is_asked_for(scene, monkeypatch):
     views.close()
 
 
+def large(n: int) -> list[dr.Camera]:
+    """Photos whose images are large enough to be worth their memory."""
+    lens = LENS.scaled(8)
+    assert 4 * lens.width * lens.height > 1 << 20
+    return [dr.Camera(id=k, label=f"{k}", transform=place(k), calibration=lens) for k in range(n)]
+
+
+def test_memory_of_images_that_are_gone_is_used_again(scene):
+    ahead = 3
+    places = [
+        (view.layers.depth.ctypes.data, view.layers.face_index.ctypes.data)
+        for view in dr.render_views(scene, large(30), ("depth", "face_index"), ahead=ahead)
+    ]
+    assert len(set(places)) <= 2 * (ahead + 2) < len(places)
+
+
+def test_images_that_somebody_has_stay_as_they_are(scene):
+    """Whole, or a row of them, or what was made of one without a copy."""
+    photos = large(24)
+    kept: list[tuple[int, str, np.ndarray]] = []
+    for view in dr.render_views(scene, photos, ("depth", "face_index", "normal")):
+        if view.index % 3 == 0:
+            kept.append((view.index, "depth", view.layers.depth))
+        elif view.index % 3 == 1:
+            kept.append((view.index, "normal", view.layers.normal[17:19]))
+        else:
+            kept.append((view.index, "face_index", np.asarray(memoryview(view.layers.face_index))))
+    for index, name, values in kept:
+        expected = getattr(dr.render(scene, photos[index].transform, photos[index].calibration, name), name)
+        expected = expected[17:19] if name == "normal" else expected
+        assert values.tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("ahead", [1, 3, 6])
 def test_few_images_are_in_memory_however_slow_the_caller(scene, monkeypatch, ahead):
     renderer = Counted(monkeypatch)
@@ -258,14 +291,14 @@ def test_a_view_that_fails_is_told_in_its_place(scene):
 
 
 def test_what_the_renderer_raises_is_the_views_own(scene, monkeypatch):
-    real = depthraster.views.render
+    real = depthraster.views.render_into
 
-    def sometimes(scene, transform, *args, **options):
+    def sometimes(empty, scene, transform, *args, **options):
         if transform[0, 3] == 2:
             raise MemoryError("there is no more")
-        return real(scene, transform, *args, **options)
+        return real(empty, scene, transform, *args, **options)
 
-    monkeypatch.setattr(depthraster.views, "render", sometimes)
+    monkeypatch.setattr(depthraster.views, "render_into", sometimes)
     found = list(dr.render_views(scene, views_at(range(5))))
     assert [type(view.error) for view in found] == [type(None)] * 2 + [MemoryError] + [type(None)] * 2
 

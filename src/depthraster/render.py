@@ -152,6 +152,32 @@ def render(
         As `render_depth`; and for layers that do not exist, attributes and normals that do not fit the mesh, frames and
         tolerances of the wrong kind.
     """
+    return render_into(
+        _reused(out), scene, transform, calibration, layers, cull_faces=cull_faces, background=background, depth=depth,
+        attributes=attributes, vertex_normals=vertex_normals, normal_frame=normal_frame, position_frame=position_frame,
+        edge_tolerance=edge_tolerance, threads=threads,
+    )  # fmt: skip
+
+
+def render_into(
+    empty: Callable[[str, tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]] | None,
+    scene: Any,
+    transform: npt.ArrayLike,
+    calibration: Calibration,
+    layers: str | Iterable[str],
+    *,
+    cull_faces: bool,
+    background: float,
+    depth: Literal["z", "range"] | None,
+    attributes: Mapping[str, Any] | None,
+    vertex_normals: npt.ArrayLike | None,
+    normal_frame: Any,
+    position_frame: Any,
+    edge_tolerance: float,
+    threads: int | None,
+) -> Layers:
+    """Do what `render` does, in arrays that ``empty`` gives by name, shape and dtype, or fresh ones."""
+    empty = empty or _reused(None)
     names = checked_layers(layers, bool(attributes))
     view, shown = _checked_view(transform, calibration, depth, background)
     axes, frame = _checked_frames(normal_frame, position_frame, view[0])
@@ -161,7 +187,6 @@ def render(
     prepared = checked_attributes(attributes, *scene._given)
     normals = None if vertex_normals is None else checked_vertex_normals(vertex_normals, scene._given[0])
     shape = (calibration.height, calibration.width)
-    empty = _reused(out)
     derivation = None
     if names & DERIVED or prepared:
         derivation = Derivation(

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.layers import Layers, checked_layers, pixel_bytes
-from depthraster.render import render
+from depthraster.recycling import Recycler
+from depthraster.render import render_into
 from depthraster.scene import Scene, thread_count
 from depthraster.viewpoint import label_of, many_views, place_of
 
@@ -180,6 +181,8 @@ def _rendered(
 ) -> Iterator[RenderedView]:
     own = None if executor is not None else ThreadPoolExecutor(at_once, thread_name_prefix="render_views")
     pool: Executor = own or executor  # type: ignore[assignment]  # one of them is there
+    # Other executors may be of processes, from which images come back in memory of their own.
+    empty = Recycler().empty if own is not None else None
     # What is in work or waiting: the view, and the images to come or the error that is known already.
     pending: deque[tuple[int, Any, str, int, Future[Layers] | Exception]] = deque()
     n_done, n_bytes = 0, 0
@@ -223,7 +226,7 @@ def _rendered(
                 while pending and n_bytes + size > _MOST_BYTES:
                     yield finished()
                 try:
-                    future = pool.submit(_render, scene, transform, calibration, options)
+                    future = pool.submit(_render, empty, scene, transform, calibration, options)
                 except Exception as error:  # the executor is shut down, or broken
                     failure = error
                     break
@@ -244,11 +247,17 @@ def _rendered(
             own.shutdown()
 
 
-def _render(scene: Scene, transform: npt.ArrayLike, calibration: Calibration, options: _Options) -> Layers:
+def _render(
+    empty: Callable[..., npt.NDArray[Any]] | None,
+    scene: Scene,
+    transform: npt.ArrayLike,
+    calibration: Calibration,
+    options: _Options,
+) -> Layers:
     """Render a view; of the module, so that other processes find it."""
-    return render(
-        scene, transform, calibration, options.layers, cull_faces=options.cull_faces, background=options.background,
-        depth=options.depth, threads=options.threads, **options.derived,
+    return render_into(
+        empty, scene, transform, calibration, options.layers, cull_faces=options.cull_faces,
+        background=options.background, depth=options.depth, threads=options.threads, **options.derived,
     )  # fmt: skip
 
 
