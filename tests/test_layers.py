@@ -436,6 +436,12 @@ def test_pixels_that_the_lens_does_not_image_are_background():
         ({"normal_frame": "world"}, ValueError, "normal_frame is 'world'"),
         ({"position_frame": None}, TypeError, "has the chunk a transform"),
         ({"position_frame": np.zeros((4, 4))}, ValueError, "last row|singular"),
+        (
+            {"position_frame": np.eye(3)},
+            ValueError,
+            r"position_frame has the shape \(3, 3\); 'camera', 'chunk' or",
+        ),
+        ({"attributes": np.ones(4)}, TypeError, "attributes are a ndarray; arrays by name are needed"),
         ({"edge_tolerance": 0}, ValueError, "edge_tolerance is 0"),
         ({"edge_tolerance": np.nan}, ValueError, "edge_tolerance is nan"),
         ({"edge_tolerance": "wide"}, TypeError, "edge_tolerance is 'wide'"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Attribute", "Prepared", "checked_attributes", "checked_vertex_normals"]
+__all__ = ["Attribute", "Prepared", "any_given", "checked_attributes", "checked_vertex_normals"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +51,24 @@ class Prepared(NamedTuple):
     background: Any
 
 
-def checked_attributes(
-    attributes: Mapping[str, Any] | None, n_vertices: int, n_faces: int
-) -> dict[str, Prepared]:
-    """Return attributes by name, ready to be looked up, or raise TypeError or ValueError naming the one that is wrong."""
+def any_given(attributes: Mapping[str, Any] | None) -> bool:
+    """Return whether there are attributes, or raise TypeError where they have no names."""
     if attributes is None:
-        return {}
+        return False
     if not isinstance(attributes, Mapping):
         raise TypeError(
             f"attributes are a {type(attributes).__name__}; arrays by name are needed: pass e.g. "
             "attributes={'label': array}"
         )
+    return bool(attributes)
+
+
+def checked_attributes(
+    attributes: Mapping[str, Any] | None, n_vertices: int, n_faces: int
+) -> dict[str, Prepared]:
+    """Return attributes by name, ready to be looked up, or raise TypeError or ValueError naming the one that is wrong."""
+    if attributes is None or not any_given(attributes):
+        return {}
     return {str(name): _prepared(str(name), given, n_vertices, n_faces) for name, given in attributes.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.attributes import checked_attributes, checked_vertex_normals
+from depthraster.attributes import any_given, checked_attributes, checked_vertex_normals
 from depthraster.calibration import Calibration
 from depthraster.derived import DERIVED, Derivation
 from depthraster.edges import checked_tolerance, edge_layer
@@ -23,7 +23,7 @@ from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 
-__all__ = ["render", "render_depth"]
+__all__ = ["render", "render_depth", "render_into"]
 
 
 def render_depth(
@@ -178,7 +178,7 @@ def render_into(
 ) -> Layers:
     """Do what `render` does, in arrays that ``empty`` gives by name, shape and dtype, or fresh ones."""
     empty = empty or _reused(None)
-    names = checked_layers(layers, bool(attributes))
+    names = checked_layers(layers, any_given(attributes))
     view, shown = _checked_view(transform, calibration, depth, background)
     axes, frame = _checked_frames(normal_frame, position_frame, view[0])
     tolerance = checked_tolerance(edge_tolerance, "edge_tolerance")
@@ -252,7 +252,14 @@ def _checked_frames(
             raise TypeError(
                 f"{name} is None; 'camera', 'chunk' or a (4, 4) transform is needed: has the chunk a transform?"
             )
-        return check_transform(value)
+        try:
+            return check_transform(value)
+        except (TypeError, ValueError) as error:
+            what = str(error).partition(";")[0].replace("the transform", name, 1)
+            raise type(error)(
+                f"{what}; 'camera', 'chunk' or a (4, 4) transform from the chunk is needed: pass one of them, "
+                "chunk.transform for the world"
+            ) from None
 
     linear = chosen(normal_frame, "normal_frame")[:3, :3]
     return linear / np.cbrt(np.linalg.det(linear)), chosen(position_frame, "position_frame")

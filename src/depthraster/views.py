@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy.typing as npt
 
+from depthraster.attributes import any_given
 from depthraster.calibration import Calibration
 from depthraster.layers import Layers, checked_layers, pixel_bytes
 from depthraster.recycling import Recycler
@@ -150,7 +151,7 @@ def render_views(
     ...     if view.error is None:
     ...         np.save(f"{view.index}.npy", view.layers.depth)
     """
-    names = checked_layers(layers, bool(attributes))
+    names = checked_layers(layers, any_given(attributes))
     if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 1:
         raise ValueError(
             f"ahead is {ahead!r}; a whole number of views, at least 1, is needed: pass e.g. ahead=3"
