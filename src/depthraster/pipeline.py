@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -96,7 +97,7 @@ class _Tiles(Protocol):
     parallel: bool  # whether the rays are
 
     def lay_out(self, place: _Place, work: _Work) -> bool:
-        """Lay the tile's rays out in blocks; False where the lens images nothing."""
+        """Lay the tile's rays out; False where the lens images nothing."""
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
         """Return (3, 4) scene coordinates -> f X, f Y, Z across the plane that the tile's rays are in."""
@@ -111,7 +112,7 @@ class _Tiles(Protocol):
         place: _Place,
         work: _Work,
     ) -> None:
-        """Draw the faces of clusters into the blocks, ``hiding`` those that `front_to_back` has looked at, by `matrix`."""
+        """Draw the faces of clusters into the pixels, ``hiding`` those that `front_to_back` has looked at, by `matrix`."""
 
     def resolve(self, place: _Place, work: _Work, images: Images) -> None:
         """Write the tile's pixels."""
@@ -147,17 +148,11 @@ class _FrameTiles:
         self._small = min(_SMALL[0], _SMALL[1] * f) ** 2
 
     def lay_out(self, place: _Place, work: _Work) -> bool:
-        grid, room = self._grid, 2.0 * _SMALL[0]
-        where = _FARTHEST, *place[1:], work.lattice, work.pixels, work.refs, work.filling
-        while True:
-            lay_lattice(self._nodes, grid.spacing, *place[1:], _FINEST, room, work.lattice)
-            if not fill_rays(self._nodes, grid.exact, grid.spacing, *where):
-                break
-            far = iterate_rays(grid.exact, grid.spacing, self._lens, *where)
-            if reaches(work.lattice, far):
-                break
-            room += far
-        return bool(bound_rays(work.refs, work.bounds))
+        grid, corner = self._grid, place[1:3]
+        iterate = partial(iterate_rays, grid.exact, grid.spacing, self._lens, _FARTHEST, *corner)
+        return _lay_out(
+            self._nodes, grid.exact, grid.spacing, _FARTHEST, corner, place, _FINEST, 2.0 * _SMALL[0], iterate, work
+        )  # fmt: skip
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
         return self._matrix
@@ -198,22 +193,14 @@ class _TurnedTiles:
         if tile.turn is None:
             return False
         nothing = np.float32(-np.inf) if self.parallel else _FARTHEST
-        where = place.n_rows, place.n_cols, work.lattice, work.pixels, work.refs, work.filling
-        room = 2.0 * np.sqrt(self._small)
-        while True:
-            # Each tile's plane has a scale of its own: the lattice is as fine as can be.
-            lay_lattice(
-                tile.nodes, tile.spacing, 0, 0, place.n_rows, place.n_cols, _FINEST**2, room, work.lattice
-            )
-            if not fill_rays(tile.nodes, tile.exact, tile.spacing, nothing, 0, 0, *where):
-                break
-            far = iterate_directions(
-                tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3], *where
-            )
-            if reaches(work.lattice, far):
-                break
-            room += far
-        if not bound_rays(work.refs, work.bounds):
+        iterate = partial(
+            iterate_directions, tile.exact, tile.spacing, self._lens, tile.turn, nothing, *place[1:3]
+        )
+        # Each tile's plane has a scale of its own: the lattice is as fine as can be.
+        finest, room = _FINEST**2, 2.0 * float(np.sqrt(self._small))
+        if not _lay_out(
+            tile.nodes, tile.exact, tile.spacing, nothing, (0, 0), place, finest, room, iterate, work
+        ):
             return False
         work.inverse = tile.inverse
         x0, x1, y0, y1, *_ = work.bounds.tolist()
@@ -259,6 +246,34 @@ class _TurnedTiles:
         turn = self._tiles[place.number].turn
         assert turn is not None  # `lay_out` has said so
         return turn
+
+
+def _lay_out(
+    nodes: npt.NDArray[np.float64],
+    exact: npt.NDArray[np.uint8],
+    spacing: int,
+    nothing: np.float32,
+    corner: tuple[int, int],
+    place: _Place,
+    finest: float,
+    room: float,
+    iterate: Callable[..., float],
+    work: _Work,
+) -> bool:
+    """Lay a tile's rays out on a lattice that reaches them all; False where the lens images nothing.
+
+    ``corner`` is the tile's first row and column among the nodes; ``iterate`` does what `fill_rays` leaves.
+    """
+    where = place.n_rows, place.n_cols, work.lattice, work.pixels, work.refs, work.filling
+    while True:
+        lay_lattice(nodes, spacing, *corner, place.n_rows, place.n_cols, finest, room, work.lattice)
+        if not fill_rays(nodes, exact, spacing, nothing, *corner, *where):
+            break
+        far = iterate(*where)
+        if reaches(work.lattice, far):
+            break
+        room += far
+    return bool(bound_rays(work.refs, work.bounds))
 
 
 def _outputs(images: Images) -> tuple[Any, ...]:

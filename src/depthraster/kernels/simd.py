@@ -62,24 +62,17 @@ def _as_vector(builder: Any, kind: types.Type, value: Any, n: int) -> Any:
     return value if isinstance(kind, Vector) else _splat(builder, value, n)
 
 
-def _less(builder: Any, lane: types.Type, a: Any, b: Any) -> Any:
-    return (
-        builder.fcmp_ordered("<", a, b) if isinstance(lane, types.Float) else builder.icmp_signed("<", a, b)
-    )
-
-
-def _equal(builder: Any, lane: types.Type, a: Any, b: Any) -> Any:
-    return (
-        builder.fcmp_ordered("==", a, b) if isinstance(lane, types.Float) else builder.icmp_signed("==", a, b)
-    )
+def _compared(builder: Any, sign: str, lane: types.Type, a: Any, b: Any) -> Any:
+    compare = builder.fcmp_ordered if isinstance(lane, types.Float) else builder.icmp_signed
+    return compare(sign, a, b)
 
 
 _OPERATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.sub: lambda builder, lane, a, b: builder.sub(a, b),  # whole numbers only; see `multiply_add`
     operator.and_: lambda builder, lane, a, b: builder.and_(a, b),
     operator.or_: lambda builder, lane, a, b: builder.or_(a, b),
-    operator.gt: lambda builder, lane, a, b: _less(builder, lane, b, a),
-    operator.eq: _equal,
+    operator.gt: lambda builder, lane, a, b: _compared(builder, ">", lane, a, b),
+    operator.eq: lambda builder, lane, a, b: _compared(builder, "==", lane, a, b),
 }
 _GIVE_MASKS = (operator.gt, operator.eq)
 
@@ -256,7 +249,7 @@ def least(typing, a, b):
 
     def make(context, builder, sig, args):
         other = _as_vector(builder, sig.args[1], args[1], a.n)
-        return builder.select(_less(builder, a.lane, args[0], other), args[0], other)
+        return builder.select(_compared(builder, "<", a.lane, args[0], other), args[0], other)
 
     return a(a, b), make
 
@@ -267,6 +260,6 @@ def most(typing, a, b):
 
     def make(context, builder, sig, args):
         other = _as_vector(builder, sig.args[1], args[1], a.n)
-        return builder.select(_less(builder, a.lane, other, args[0]), args[0], other)
+        return builder.select(_compared(builder, ">", a.lane, args[0], other), args[0], other)
 
     return a(a, b), make

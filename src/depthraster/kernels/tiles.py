@@ -48,17 +48,17 @@ def draw_clusters(
     pixels) up to which ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most
     ``bulge * L2`` pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own
     vertex in float32: it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays`
-    says of the tile's rays. ``names`` is None or an int32 array (blocks, N) that takes face indices. With ``hiding``,
-    ``occlusion`` is what `occlusion.front_to_back` made of the clusters, and those that are hidden by then are left out.
+    says of the tile's rays. ``names`` is None or an int32 array as long as those of ``pixels`` that takes face indices.
+    With ``hiding``, ``occlusion`` is what `occlusion.front_to_back` made of the clusters, and those that are hidden by then
+    are left out.
     ``scratch`` is a `Scratch`.
 
     Either ``lens`` says where vertices lie in the image, and ``inverse`` and ``cells`` are None; or ``lens`` is None and
     ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
-    Then ``view`` is of the tile's own plane, and with ``parallel`` rays blocks hold -Z in the place of 1/Z.
+    Then ``view`` is of the tile's own plane, and with ``parallel`` rays w is -Z in the place of 1/Z.
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
-    rx0, ry0 = bounds[4], bounds[5]
-    rx, ry = rx0 * EDGE_ROUNDING, ry0 * EDGE_ROUNDING
+    rx, ry = bounds[4] * EDGE_ROUNDING, bounds[5] * EDGE_ROUNDING
     # The first pixel's centre, of the image or of the tile: as vertices are placed.
     u0, v0, least_pad, loosely = np.float64(col0) + 0.5, np.float64(row0) + 0.5, 0.01, False
     if inverse is not None:
