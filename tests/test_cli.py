@@ -213,7 +213,7 @@ def test_interrupt_is_code_130(cameras, mesh, tmp_path, monkeypatch):
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("depthraster.views.render", interrupted)
+    monkeypatch.setattr("depthraster.views.render_into", interrupted)
     result = run("render", cameras, mesh, "-o", tmp_path / "out")
     assert result.exit_code == 130 and "Interrupted" in result.stderr
     assert not (tmp_path / "out").exists()  # nothing was finished
