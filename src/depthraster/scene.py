@@ -356,11 +356,12 @@ def _lattice(
         return 0.0, 0.0
     n_groups = max(len(order) // MAX_FACES, 1)
     starts = np.linspace(0, n_groups - 1, min(n_groups, 1024)).astype(np.int64) * MAX_FACES
-    extents = np.empty(len(starts))
-    for i, start in enumerate(starts):
-        names = faces[(order[start : start + MAX_FACES] & np.uint64(0xFFFFFFFF)).astype(np.int64)]
-        points = vertices[names.ravel()].astype(np.float64)
-        extents[i] = (points.max(axis=0) - points.min(axis=0)).max()
+    some = order[starts[:, np.newaxis] + np.arange(MAX_FACES)] & np.uint64(0xFFFFFFFF)
+    names = faces[some.astype(np.int64)].reshape(len(starts), -1)
+    extents = np.zeros(len(starts))
+    for axis in range(3):
+        along = vertices[:, axis][names]
+        extents = np.maximum(extents, along.max(axis=1).astype(np.float64) - along.min(axis=1))
     share = 0.99 if storage == "auto" else 1.0
     widest = 4.0 * float(np.sort(extents)[int(share * (len(extents) - 1))])
     # 2**31 steps to each side of the centre, less room for rounding to the lattice. A power of two: products
