@@ -17,6 +17,7 @@ from depthraster.kernels.simd import (
     multiply_add,
     none_negative,
     pair,
+    prefetch,
     splat_like,
     store,
     vector4,
@@ -39,6 +40,20 @@ def test_parts_of_arrays_from_anywhere():
         swapped(source, target, 5)
         expected = [-1, 25, 26, 27, 28, 0, 1, 2, 3, 9, 10, 11, 12, 2, 2, 2, 2, 3, 2, 1, 0, -1, -1, -1]
         np.testing.assert_array_equal(target, np.array(expected, kind))
+
+
+def test_what_is_asked_for_ahead_may_lie_anywhere():
+    @numba.njit
+    def summed(source, ahead):
+        total = 0.0
+        for i in range(source.shape[0]):
+            prefetch(source, i + ahead)
+            total += source[i]
+        return total
+
+    for kind in (np.float32, np.int32, np.float64):
+        for ahead in (-(10**6), 0, 7, 10**9):
+            assert summed(np.arange(100).astype(kind), ahead) == 4950
 
 
 def test_numbers_lane_by_lane():

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from depthraster.kernels.jit import inlined, inner, kernel
+from depthraster.kernels.simd import least, load8, most, prefetch, store
 
 __all__ = [
     "DIGIT_BITS",
@@ -37,12 +38,24 @@ MAX_VERTICES = 256
 LANES = 16  # vertices are read in groups of this size; MAX_VERTICES and MAX_FACES are multiples of it
 MIN_FACES = 64  # a cut is sought between this number of faces and MAX_FACES
 DIGIT_BITS = 11  # of the keys, sorted at a time: counts fit the nearest cache
-_HASH_SLOTS = 1024  # power of two, four times MAX_VERTICES: short probe sequences
-_HASH_MASK = _HASH_SLOTS - 1
+_N = MAX_FACES
+_HASH_BITS = 10  # of the slots' numbers: four times MAX_VERTICES, for short probe sequences
+
+_AHEAD = 12  # faces whose vertices are asked for before they are looked at
+_SOME = 256  # faces that are tried first
+_FAR = 1000  # vertices: farther than the machine looks ahead by itself
 
 # Problems that `face_keys` reports, as (code, face, vertex).
 VERTEX_MISSING = 1
 VERTEX_NOT_FINITE = 2
+
+
+@inlined
+def _spanned(lo, hi, a, b, c):
+    """Return the ends of what spans lo .. hi and three values."""
+    some, more = a if a < b else b, a if a > b else b
+    some, more = some if some < c else c, more if more > c else c
+    return lo if lo < some else some, hi if hi > more else more
 
 
 @kernel
@@ -60,11 +73,16 @@ def face_keys(
     otherwise the first is returned at once as ``(code, face, vertex, n_bad)``. ``bounds`` (2, 3) takes the
     least and greatest coordinates of the vertices that good faces use.
     """
-    n_vertices = vertices.shape[0]
-    top = np.empty(3, np.float64)
-    for axis in range(3):
-        top[axis] = 2.0 ** bits[axis] - 1.0
-    cell = np.empty(3, np.uint64)
+    n_vertices = np.uint64(vertices.shape[0])
+    lo_x, lo_y, lo_z = lo[0], lo[1], lo[2]
+    top_x, top_y, top_z = 2.0 ** bits[0] - 1.0, 2.0 ** bits[1] - 1.0, 2.0 ** bits[2] - 1.0
+    byte = np.uint64(255)
+    flat, last = vertices.ravel(), np.uint64(stop - 1)
+    # Whether neighbours in the file are none in memory; asking ahead where they are takes longer than it saves.
+    n_far = 0
+    for face in range(start + 1, min(start + _SOME, stop)):
+        n_far += abs(np.int64(faces[face, 0]) - np.int64(faces[face - 1, 0])) > _FAR
+    scattered = 4 * n_far > _SOME
     lo0, lo1, lo2 = np.inf, np.inf, np.inf
     hi0, hi1, hi2 = -np.inf, -np.inf, -np.inf
     n_bad = 0
@@ -72,48 +90,53 @@ def face_keys(
     bad_face = -1
     bad_vertex = -1
     third = 1.0 / 3.0
-    for face in range(start, stop):
-        i0 = np.int64(faces[face, 0])
-        i1 = np.int64(faces[face, 1])
-        i2 = np.int64(faces[face, 2])
-        missing = (
-            (i0 < 0) | (i1 < 0) | (i2 < 0) | (i0 >= n_vertices) | (i1 >= n_vertices) | (i2 >= n_vertices)
-        )
+    for face in range(np.uint64(start), np.uint64(stop)):
+        # Unsigned, for which the compiler does not provide as for negative ones: those are too great, then.
+        i0, i1, i2 = np.uint64(faces[face, 0]), np.uint64(faces[face, 1]), np.uint64(faces[face, 2])
+        if scattered:
+            ahead = min(face + np.uint64(_AHEAD), last)
+            for corner in range(3):
+                prefetch(flat, 3 * np.int64(faces[ahead, corner]))
         problem = 0
-        if missing:
+        if (i0 >= n_vertices) | (i1 >= n_vertices) | (i2 >= n_vertices):
             problem = VERTEX_MISSING
-            culprit = i0 if (i0 < 0 or i0 >= n_vertices) else (i1 if (i1 < 0 or i1 >= n_vertices) else i2)
+            culprit = np.int64(i0 if i0 >= n_vertices else (i1 if i1 >= n_vertices else i2))
         else:
             x0, y0, z0 = np.float64(vertices[i0, 0]), np.float64(vertices[i0, 1]), np.float64(vertices[i0, 2])
             x1, y1, z1 = np.float64(vertices[i1, 0]), np.float64(vertices[i1, 1]), np.float64(vertices[i1, 2])
             x2, y2, z2 = np.float64(vertices[i2, 0]), np.float64(vertices[i2, 1]), np.float64(vertices[i2, 2])
-            finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
-            finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
-            finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
-            if not (finite0 & finite1 & finite2):
-                problem = VERTEX_NOT_FINITE
-                culprit = i0 if not finite0 else (i1 if not finite1 else i2)
+            x, y, z = x0 + x1 + x2, y0 + y1 + y2, z0 + z1 + z2
+            if not np.isfinite(x + y + z):  # which finite ones may be, too, if they are great
+                finite0 = np.isfinite(x0) & np.isfinite(y0) & np.isfinite(z0)
+                finite1 = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(z1)
+                finite2 = np.isfinite(x2) & np.isfinite(y2) & np.isfinite(z2)
+                if not (finite0 & finite1 & finite2):
+                    problem = VERTEX_NOT_FINITE
+                    culprit = np.int64(i0 if not finite0 else (i1 if not finite1 else i2))
         if problem != 0:
             n_bad += 1
             if code == 0:
-                code, bad_face, bad_vertex = problem, face, culprit
+                code, bad_face, bad_vertex = problem, np.int64(face), culprit
             if not keep_going:
                 return code, bad_face, bad_vertex, n_bad
             keys[face] = np.uint64(0xFFFFFFFFFFFFFFFF)
             continue
-        lo0 = min(lo0, min(x0, min(x1, x2)))
-        lo1 = min(lo1, min(y0, min(y1, y2)))
-        lo2 = min(lo2, min(z0, min(z1, z2)))
-        hi0 = max(hi0, max(x0, max(x1, x2)))
-        hi1 = max(hi1, max(y0, max(y1, y2)))
-        hi2 = max(hi2, max(z0, max(z1, z2)))
-        cell[0] = np.uint64(min(max(((x0 + x1 + x2) * third - lo[0]) * per_unit, 0.0), top[0]))
-        cell[1] = np.uint64(min(max(((y0 + y1 + y2) * third - lo[1]) * per_unit, 0.0), top[1]))
-        cell[2] = np.uint64(min(max(((z0 + z1 + z2) * third - lo[2]) * per_unit, 0.0), top[2]))
-        key = np.uint64(face)
-        for axis in range(3):
-            for byte in range((bits[axis] + 7) // 8):
-                key |= spread[axis, byte, (cell[axis] >> np.uint64(8 * byte)) & np.uint64(255)]
+        lo0, hi0 = _spanned(lo0, hi0, x0, x1, x2)
+        lo1, hi1 = _spanned(lo1, hi1, y0, y1, y2)
+        lo2, hi2 = _spanned(lo2, hi2, z0, z1, z2)
+        column = np.uint64(min(max((x * third - lo_x) * per_unit, 0.0), top_x))
+        row = np.uint64(min(max((y * third - lo_y) * per_unit, 0.0), top_y))
+        level = np.uint64(min(max((z * third - lo_z) * per_unit, 0.0), top_z))
+        key = face
+        for place in range(4):
+            key |= (
+                spread[0, place, column & byte]
+                | spread[1, place, row & byte]
+                | spread[2, place, level & byte]
+            )
+            column, row, level = column >> np.uint64(8), row >> np.uint64(8), level >> np.uint64(8)
+            if (column | row | level) == np.uint64(0):
+                break
         keys[face] = key
         counts[key >> shift] += 1
     bounds[0, 0], bounds[0, 1], bounds[0, 2] = lo0, lo1, lo2
@@ -171,11 +194,41 @@ def sort_bucket(keys, start, stop, low_bits, spare, counts):
 
 
 @inlined
-def _precedes(local, a, b):
-    """Whether local vertex a comes before b in the order of x, then y, then z; without branches, which nobody foresees."""
-    ax, ay, az = local[0, a], local[1, a], local[2, a]
-    bx, by, bz = local[0, b], local[1, b], local[2, b]
-    return (ax < bx) | ((ax == bx) & ((ay < by) | ((ay == by) & (az < bz))))
+def _rank(x, y, z):
+    """Return a number that says which of a face's vertices comes first: the same wherever the vertex is the same.
+
+    The bits of the coordinates, mixed as D. Lemire and O. Kaser describe multiplicative hashing: different vertices of one
+    rank are as good as none, and no branch, which nobody foresees, is taken for coordinates that agree.
+    """
+    rank = x * np.uint64(0x9E3779B97F4A7C15)
+    rank = ((rank ^ (rank >> np.uint64(32))) + y) * np.uint64(0xBF58476D1CE4E5B9)
+    rank = ((rank ^ (rank >> np.uint64(32))) + z) * np.uint64(0x94D049BB133111EB)
+    return rank ^ (rank >> np.uint64(32))
+
+
+@inlined
+def _sum(values, first, n):
+    """Return the sum of n values, a multiple of four, as four sums: none waits for the one before."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(0, n, 4):
+        a, b = a + values[first + i], b + values[first + i + 1]
+        c, d = c + values[first + i + 2], d + values[first + i + 3]
+    return (a + b) + (c + d)
+
+
+@inner
+def _ends(values, first, n, lanes):
+    """Return the least and the greatest of n values, whole vectors of them; ``lanes`` (16) is scratch."""
+    lo = hi = load8(values, first)
+    for at in range(first + 8, first + n, 8):
+        some = load8(values, at)
+        lo, hi = least(some, lo), most(some, hi)
+    store(lanes, 0, lo)
+    store(lanes, 8, hi)
+    low, high = lanes[0], lanes[8]
+    for lane in range(1, 8):
+        low, high = min(low, lanes[lane]), max(high, lanes[8 + lane])
+    return low, high
 
 
 @inner
@@ -183,47 +236,44 @@ def _normal_cone(local, corners, first, stop, cone, work):
     """Axis and cosine of the half angle of a cone around the faces' normals; cosine -2 means "no cone".
 
     Faces without area have no normal and no say: no pixel can be seen on them. A face so thin that
-    rounding could turn its normal ends the cone. ``work`` (9, MAX_FACES) is scratch.
+    rounding could turn its normal ends the cone. ``work`` (6 MAX_FACES) is scratch.
     """
     cone[0], cone[1], cone[2], cone[3] = 0.0, 0.0, 0.0, -2.0
     n = stop - first
     if n < 0:  # never; it tells the compiler not to provide for negative indices below
         return
-    nx, ny, nz, ux, uy, uz = work[0], work[1], work[2], work[3], work[4], work[5]
-    sides, norm, along = work[6], work[7], work[8]
+    whole = (
+        (n + LANES - 1) // LANES
+    ) * LANES  # loops over whole vectors, of which the rest are faces without area
     for i in range(n):
-        a, b, c = corners[3 * (first + i)], corners[3 * (first + i) + 1], corners[3 * (first + i) + 2]
-        px, py, pz = local[0, b] - local[0, a], local[1, b] - local[1, a], local[2, b] - local[2, a]
-        qx, qy, qz = local[0, c] - local[0, a], local[1, c] - local[1, a], local[2, c] - local[2, a]
-        nx[i], ny[i], nz[i] = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-        sides[i] = (px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz)
-    # Roots and quotients, which take their time, in loops that vectorize: over whole vectors, of which the rest is not used.
-    whole = ((n + LANES - 1) // LANES) * LANES
+        place = np.uint64(3 * (first + i))
+        a, b, c = corners[place], corners[place + np.uint64(1)], corners[place + np.uint64(2)]
+        x, y, z = local[a], local[MAX_VERTICES + a], local[2 * MAX_VERTICES + a]
+        work[i], work[_N + i] = local[b] - x, local[MAX_VERTICES + b] - y
+        work[2 * _N + i], work[3 * _N + i] = local[2 * MAX_VERTICES + b] - z, local[c] - x
+        work[4 * _N + i], work[5 * _N + i] = local[MAX_VERTICES + c] - y, local[2 * MAX_VERTICES + c] - z
+    for side in range(6):
+        for i in range(n, whole):
+            work[side * _N + i] = 0.0
     for i in range(whole):
-        norm[i] = np.sqrt(nx[i] * nx[i] + ny[i] * ny[i] + nz[i] * nz[i])
-        sides[i] = np.sqrt(sides[i])
-    for i in range(n):
-        if not norm[i] > 1e-7 * sides[i]:
-            if norm[i] != 0.0:
-                return
-            norm[i] = np.inf  # no say
-    for i in range(whole):
-        ux[i], uy[i], uz[i] = nx[i] / norm[i], ny[i] / norm[i], nz[i] / norm[i]
-    sum_x, sum_y, sum_z = 0.0, 0.0, 0.0
-    for i in range(n):
-        sum_x, sum_y, sum_z = sum_x + ux[i], sum_y + uy[i], sum_z + uz[i]
+        px, py, pz = work[i], work[_N + i], work[2 * _N + i]
+        qx, qy, qz = work[3 * _N + i], work[4 * _N + i], work[5 * _N + i]
+        nx, ny, nz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+        square = nx * nx + ny * ny + nz * nz
+        thin = not square > 1e-14 * ((px * px + py * py + pz * pz) * (qx * qx + qy * qy + qz * qz))
+        inverse = np.nan if thin & (square != 0.0) else (0.0 if thin else 1.0 / np.sqrt(square))
+        work[i], work[_N + i], work[2 * _N + i] = nx * inverse, ny * inverse, nz * inverse
+    sum_x, sum_y, sum_z = _sum(work, 0, whole), _sum(work, _N, whole), _sum(work, 2 * _N, whole)
     length = np.sqrt(sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
-    if not length > 1e-3:
+    if not length > 1e-3:  # also where a face is thin: then it is NaN
         return
     sum_x, sum_y, sum_z = sum_x / length, sum_y / length, sum_z / length
     for i in range(whole):
-        along[i] = (sum_x * nx[i] + sum_y * ny[i] + sum_z * nz[i]) / norm[i]
-    least = 2.0
-    for i in range(n):
-        if norm[i] < np.inf:
-            least = min(least, along[i])
+        x, y, z = work[i], work[_N + i], work[2 * _N + i]
+        work[3 * _N + i] = (sum_x * x + sum_y * y + sum_z * z) if (x * x + y * y + z * z) > 0.0 else 2.0
+    least_cosine, _ = _ends(work, 3 * _N, whole, work)
     cone[0], cone[1], cone[2] = sum_x, sum_y, sum_z
-    cone[3] = least - 1e-5  # room for the rounding to float32
+    cone[3] = least_cosine - 1e-5  # room for the rounding to float32
 
 
 @inner
@@ -260,14 +310,19 @@ def build_clusters(
     ``centre_of`` (3), ``half_of`` (3, half the box's size, rounded up), ``cone_of`` (4); ``narrow`` and
     ``wide`` take the vertices, ``vertex_ids`` their indices in the file.
 
-    Faces are turned so that their least vertex comes first: copies of one face then give the same bits
+    Faces are turned so that the vertex of least `_rank` comes first: copies of one face then give the same bits
     whichever vertex the file begins with. ``turns`` takes which vertex of the file's is first then, 0, 1 or 2.
     """
-    slots = np.empty(_HASH_SLOTS, np.int16)
-    names = np.empty(MAX_VERTICES, np.int64)
-    local = np.empty((3, MAX_VERTICES), np.float64)
-    box = np.empty((2, 3), np.float64)
-    work = np.zeros((9, MAX_FACES), np.float64)
+    # A hash table of the cluster's vertices; what a key begins with says of which cluster it is.
+    keys = np.zeros(1 << _HASH_BITS, np.uint64)
+    numbers = np.zeros(1 << _HASH_BITS, np.uint8)
+    names = np.zeros(MAX_VERTICES + 1, np.int64)
+    local = np.zeros(3 * MAX_VERTICES, np.float64)
+    bits = local.view(np.uint64)
+    ranks = np.empty(MAX_VERTICES, np.uint64)
+    work = np.empty(6 * _N, np.float64)
+    lanes = np.empty(16, np.float64)
+    flat, flat_vertices = faces.ravel(), vertices.ravel()
     n_clusters = 0
     n_narrow = 0
     n_wide = 0
@@ -275,68 +330,93 @@ def build_clusters(
     inverse_step = 1.0 / step if step > 0.0 else 0.0
     at = start
     while at < stop:
-        slots[:] = -1
+        epoch = np.uint64(n_clusters + 1) << np.uint64(32)
         n_vertices = 0
         first = at - start
         cut = _best_cut(order, at, stop)
+        for ahead in range(min(cut, stop), min(cut + MAX_FACES, stop)):
+            prefetch(flat, np.int64(order[np.uint64(ahead)] & np.uint64(0xFFFFFFFF)) * 3)
         while at < cut:
             if n_vertices > MAX_VERTICES - 3:  # the next face might not find room
                 break
-            face = np.int64(order[at] & np.uint64(0xFFFFFFFF))
-            face_ids[at - start] = face
+            face = order[np.uint64(at)] & np.uint64(0xFFFFFFFF)
+            place = np.uint64(
+                at - start
+            )  # unsigned, for which the compiler does not provide as for negative ones
+            face_ids[place] = face
             for corner in range(3):
-                name = np.int64(faces[face, corner])
-                slot = (np.uint64(name) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(54)
-                while True:
-                    number = slots[slot]
-                    if number < 0:
-                        number = n_vertices
-                        slots[slot] = number
-                        names[number] = name
-                        n_vertices += 1
-                        break
-                    if names[number] == name:
-                        break
-                    slot = (slot + np.uint64(1)) & np.uint64(_HASH_MASK)
-                corners[3 * (at - start) + corner] = number
+                name = np.uint64(faces[face, corner])
+                key = epoch | name
+                slot = (name * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _HASH_BITS)
+                other = (
+                    keys[slot] ^ key
+                )  # 0: this vertex, less than 2**32: another vertex of this cluster, which is seldom
+                while other - np.uint64(1) < np.uint64(0xFFFFFFFF):
+                    slot = (slot + np.uint64(1)) & np.uint64((1 << _HASH_BITS) - 1)
+                    other = keys[slot] ^ key
+                # Known or new, which nobody foresees, the same is done.
+                is_new = other != np.uint64(0)
+                known = np.uint64(numbers[slot])
+                number = np.uint64(n_vertices) if is_new else known
+                keys[slot] = key
+                numbers[slot] = number
+                names[np.uint64(n_vertices)] = name
+                prefetch(flat_vertices, np.int64(name) * 3)
+                n_vertices += is_new
+                corners[np.uint64(3) * place + np.uint64(corner)] = number
             at += 1
+        if n_vertices < 1 or first < 0 or n_narrow < 0 or n_wide < 0 or n_ids < 0:
+            return -1, 0, 0  # never; it tells the compiler not to provide for negative indices below
+        # Of zeros, there is one: bits are looked at below.
         for number in range(n_vertices):
             for axis in range(3):
-                local[axis, number] = np.float64(vertices[names[number], axis]) - origin[axis]
+                value = np.float64(vertices[names[number], axis]) - origin[axis]
+                local[axis * MAX_VERTICES + number] = value + 0.0
+        # Whole vectors from here on, which end with the last vertex over and over.
+        whole = ((n_vertices + LANES - 1) // LANES) * LANES
+        for axis in range(3):
+            for number in range(n_vertices, whole):
+                local[axis * MAX_VERTICES + number] = local[axis * MAX_VERTICES + n_vertices - 1]
         if step > 0.0:
-            for axis in range(3):
-                for number in range(n_vertices):
-                    local[axis, number] = np.rint(local[axis, number] * inverse_step) * step
-        for face in range(first, at - start):
-            a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
-            b_first = _precedes(local, b, a) & (not _precedes(local, c, b))
-            c_first = (not b_first) & _precedes(local, c, a)
-            turns[face] = 1 if b_first else (2 if c_first else 0)
-            corners[3 * face] = b if b_first else (c if c_first else a)
-            corners[3 * face + 1] = c if b_first else (a if c_first else b)
-            corners[3 * face + 2] = a if b_first else (b if c_first else c)
-
+            for i in range(3 * MAX_VERTICES):
+                local[i] = np.rint(local[i] * inverse_step) * step + 0.0
+        for number in range(whole):
+            ranks[number] = _rank(bits[number], bits[MAX_VERTICES + number], bits[2 * MAX_VERTICES + number])
+        for place in range(np.uint64(first), np.uint64(at - start)):
+            at_a = np.uint64(3) * place
+            at_b, at_c = at_a + np.uint64(1), at_a + np.uint64(2)
+            a, b, c = np.uint64(corners[at_a]), np.uint64(corners[at_b]), np.uint64(corners[at_c])
+            second = (ranks[b] < ranks[a]) & (ranks[b] <= ranks[c])
+            third = (ranks[c] < ranks[a]) & (ranks[c] < ranks[b])
+            turn = np.uint64(second) + np.uint64(2) * np.uint64(third)
+            turned = a | b << np.uint64(8) | c << np.uint64(16)
+            turned = (turned | turned << np.uint64(24)) >> (np.uint64(8) * turn)
+            turns[place] = turn
+            corners[at_a], corners[at_b], corners[at_c] = (
+                turned,
+                turned >> np.uint64(8),
+                turned >> np.uint64(16),
+            )
+        extent = 0.0
         for axis in range(3):
-            box[0, axis], box[1, axis] = np.inf, -np.inf
-            for number in range(n_vertices):
-                box[0, axis] = min(box[0, axis], local[axis, number])
-                box[1, axis] = max(box[1, axis], local[axis, number])
-        extent = max(box[1, 0] - box[0, 0], max(box[1, 1] - box[0, 1], box[1, 2] - box[0, 2]))
-        is_wide = not (step > 0.0 and extent <= widest)
-        for axis in range(3):
-            centre = box[0, axis] + 0.5 * (box[1, axis] - box[0, axis])
+            lo, hi = _ends(local, axis * MAX_VERTICES, whole, lanes)
+            extent = max(extent, hi - lo)
+            centre = lo + 0.5 * (hi - lo)
             if step > 0.0:
                 centre = np.rint(centre * inverse_step) * step  # a lattice point: offsets are whole steps
-            half = max(box[1, axis] - centre, centre - box[0, axis])
+            half = max(hi - centre, centre - lo)
             centre_of[n_clusters, axis] = centre
             half_of[n_clusters, axis] = np.float32(half * (1.0 + 2e-7) + 1e-38)
+        is_wide = not (step > 0.0 and extent <= widest)
+        for axis in range(3):
+            centre = centre_of[n_clusters, axis]
             if is_wide:
                 for number in range(n_vertices):
-                    wide[n_wide + axis * n_vertices + number] = local[axis, number] - centre
+                    wide[n_wide + axis * n_vertices + number] = local[axis * MAX_VERTICES + number] - centre
             else:
                 for number in range(n_vertices):
                     narrow[n_narrow + axis * n_vertices + number] = np.int32(
-                        np.rint((local[axis, number] - centre) * inverse_step)
+                        np.rint((local[axis * MAX_VERTICES + number] - centre) * inverse_step)
                     )
         _normal_cone(local, corners, first, at - start, cone_of[n_clusters], work)
         for number in range(n_vertices):

@@ -1,9 +1,10 @@
 """Short vectors of numbers as values in kernels: for loops that the compiler would not make vectors of by itself.
 
-`load4`, `load8` and `pair` make vectors of an array's elements, `store` writes them back; they are subtracted (whole
-numbers), compared by > and ==, and masks are taken together by & and |. The functions do as their names say, lane by lane;
-a scalar as the second operand counts for every lane. Vectors are LLVM's own, so that each machine gets the widest
-instructions that it has. The commonest change is another operation: a line of `_OPERATIONS`, or an intrinsic.
+`load4`, `load8` and `pair` make vectors of an array's elements, `store` writes them back, and `prefetch` has the elements
+come nearer beforehand; vectors are subtracted (whole numbers), compared by > and ==, and masks are taken together by & and
+|. The functions do as their names say, lane by lane; a scalar as the second operand counts for every lane. Vectors are
+LLVM's own, so that each machine gets the widest instructions that it has. The commonest change is another operation: a line
+of `_OPERATIONS`, or an intrinsic.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "multiply_add",
     "none_negative",
     "pair",
+    "prefetch",
     "splat_like",
     "store",
     "vector4",
@@ -136,6 +138,25 @@ def store(typing, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, index, value), make
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    """Ask for the cache line of an element of a one-dimensional contiguous array, which is not checked, to be read soon."""
+
+    def make(context, builder, sig, args):
+        byte = ir.IntType(8)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), byte.as_pointer())
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), whole, whole, whole])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(
+            ask, [place, *(ir.Constant(whole, k) for k in (0, 3, 1))]
+        )  # to read, into the nearest cache, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), make
 
 
 def _lanes(places: list[int]) -> Any:
