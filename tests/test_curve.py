@@ -8,7 +8,7 @@ import pytest
 import depthraster as dr
 import meshes
 from depthraster import curve
-from depthraster.kernels.clusters import DIGIT_BITS, sort_bucket
+from depthraster.kernels.keys import DIGIT_BITS, sort_bucket
 
 
 def sort(keys: np.ndarray, start: int, stop: int, low_bits: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Each face has a key, its place on a Morton curve through the cells of a grid; keys are made and sorted in parallel, and
 whatever the number of threads, the order is the same. Cutting the order into clusters is ``scene.py``'s. The commonest
-change is another curve: `_curve` and the keys of ``kernels/clusters.py``.
+change is another curve: `_curve` and the keys of ``kernels/keys.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.clusters import DIGIT_BITS, VERTEX_MISSING, face_keys, scatter_keys, sort_bucket
+from depthraster.kernels.keys import DIGIT_BITS, VERTEX_MISSING, face_keys, scatter_keys, sort_bucket
 
 __all__ = ["faces_in_order", "ranges_of"]
 
