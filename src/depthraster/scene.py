@@ -356,7 +356,8 @@ def _lattice(
         return 0.0, 0.0
     n_groups = max(len(order) // MAX_FACES, 1)
     starts = np.linspace(0, n_groups - 1, min(n_groups, 1024)).astype(np.int64) * MAX_FACES
-    some = order[starts[:, np.newaxis] + np.arange(MAX_FACES)] & np.uint64(0xFFFFFFFF)
+    places = np.minimum(starts[:, np.newaxis] + np.arange(MAX_FACES), len(order) - 1)
+    some = order[places] & np.uint64(0xFFFFFFFF)
     names = faces[some.astype(np.int64)].reshape(len(starts), -1)
     extents = np.zeros(len(starts))
     for axis in range(3):

@@ -41,7 +41,7 @@ class Scratch(NamedTuple):
     boxes: npt.NDArray[
         np.int32
     ]  # (4 MAX_FACES,) last column and row of pixels, and the negatives of the first
-    names: npt.NDArray[np.int32]  # (MAX_FACES,) indices of the staged faces
+    names: npt.NDArray[np.int32]  # (MAX_FACES,) indices of the faces that `stage_any` stages
     kinds: npt.NDArray[np.int32]  # (MAX_FACES,) what becomes of faces, see `cover.make_small`
     firsts: npt.NDArray[np.int32]  # (MAX_FACES,) the first pixels of staged faces
     windows: npt.NDArray[np.int32]  # (MAX_FACES,) numbers of the staged faces that one window shows
@@ -96,33 +96,26 @@ def _fit(n, scratch):
     """Say of n faces where their pixels begin, and whether a window or no pixel at all holds those that are small."""
     boxes, kinds, firsts = scratch.boxes, scratch.kinds, scratch.firsts
     for i in range(((n + LANES - 1) // LANES) * LANES):
-        last_col, last_row, first_col, first_row = (
-            boxes[4 * i],
-            boxes[4 * i + 1],
-            -boxes[4 * i + 2],
-            -boxes[4 * i + 3],
-        )
-        # Less than 0 if either is, less than the window if both are.
-        more = (last_col - first_col) | (last_row - first_row)
-        firsts[i] = first_row * np.int32(STRIDE) + first_col
+        last_col, last_row = boxes[4 * i], boxes[4 * i + 1]
+        first_col, first_row = np.int32(-boxes[4 * i + 2]), np.int32(-boxes[4 * i + 3])
+        # Less than 0 if either is, less than the window if both are. (Differences of int32 are int64 by themselves.)
+        more = np.int32(last_col - first_col) | np.int32(last_row - first_row)
+        firsts[i] = np.int32(np.int32(first_row * np.int32(STRIDE)) + first_col)
         kind = kinds[i]
-        kind = NOTHING if (more < 0) & (kind == SMALL) else kind  # between pixel centres
-        kinds[i] = WINDOWED if (more < WINDOW) & (kind == SMALL) else kind
+        kind = NOTHING if (more < np.int32(0)) & (kind == SMALL) else kind  # between pixel centres
+        kinds[i] = WINDOWED if (more < np.int32(WINDOW)) & (kind == SMALL) else kind
 
 
 @inner
-def stage_plain(corners, face_ids, tile, lattice, scratch):
-    """Stage the faces of a cluster of which all vertices have a place in the image, and make planes of them.
+def stage_plain(corners, n, tile, lattice, scratch):
+    """Stage the n faces of a cluster of which all vertices have a place in the image, and make planes of them.
 
     Returns how many a window holds, how many small ones it does not hold, and how many are ``others``.
     """
-    n = face_ids.shape[0]
-    kinds, names, windows, smalls = scratch.kinds, scratch.names, scratch.windows, scratch.small
+    kinds, windows, smalls = scratch.kinds, scratch.windows, scratch.small
     _gather(corners, scratch)
     make_small(n, tile.small, not tile.cull, lattice, scratch.staged, scratch.planes, scratch.origins, kinds)
     _fit(n, scratch)
-    for face in range(n):
-        names[face] = face_ids[face]
     n_windows, n_small, n_others = 0, 0, 0
     for face in range(n):
         if (n_windows < 0) | (n_small < 0):  # never; it says that no index below is negative

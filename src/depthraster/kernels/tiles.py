@@ -22,18 +22,37 @@ from depthraster.kernels.cover import (
     draw_small,
     draw_windows,
 )
-from depthraster.kernels.jit import lean_kernel
+from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.occlusion import is_hidden, look_again
 from depthraster.kernels.placing import place_vertices, turn_out
 from depthraster.kernels.planes import clip_parallel, homogeneous_planes, is_seen, projected_planes
+from depthraster.kernels.simd import prefetch
 from depthraster.kernels.staging import Tile, stage_any, stage_plain
 
 __all__ = ["draw_clusters"]
 
 _V = MAX_VERTICES
 
+_LINE = 64  # bytes that come at a time
 _BENT = 0.25  # pixels that the edges of small faces may leave their chords by
 _TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are not projected
+
+
+@inner
+def _ask_for(scene, clusters, at, names):
+    """Have what is looked at of the cluster at ``at`` come nearer: where it lies is nothing that the machine foresees."""
+    if at >= clusters.shape[0]:
+        return
+    cluster = np.int64(clusters[at])
+    first, n = scene.first_vertex[cluster], 3 * np.int64(scene.n_vertices[cluster])
+    first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
+    for i in range(first, first + n, _LINE // 4):
+        prefetch(scene.narrow, i)
+    for i in range(3 * first_face, 3 * end_face, _LINE):
+        prefetch(scene.corners, i)
+    if names is not None:
+        for i in range(first_face, end_face, _LINE // 4):
+            prefetch(scene.face_ids, i)
 
 
 @lean_kernel
@@ -85,6 +104,7 @@ def draw_clusters(
                 continue
             covered += occlusion.cover[at]
         cluster = np.int64(clusters[at])
+        _ask_for(scene, clusters, at + 1, names)
         n_vertices = np.int64(scene.n_vertices[cluster])
         first = scene.first_vertex[cluster]
         cx, cy, cz = scene.centre[cluster, 0], scene.centre[cluster, 1], scene.centre[cluster, 2]
@@ -105,17 +125,18 @@ def draw_clusters(
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
         if is_straight and turn_out(n_vertices, tile, placed, scratch.rows, scratch.sides):
-            n_windows, n_small, n_others = stage_plain(corners, face_ids, tile, lattice, scratch)
+            n_windows, n_small, n_others = stage_plain(corners, face_ids.shape[0], tile, lattice, scratch)
+            ids = face_ids
         else:
-            n_windows = 0
+            n_windows, ids = 0, scratch.names
             n_small, n_others = stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
         if loosely:
             draw_loose(
-                n_small, scratch.boxes, refs, blocks_across, scratch.staged, pixels, names, scratch.names, scratch.planes,
+                n_small, scratch.boxes, refs, blocks_across, scratch.staged, pixels, names, ids, scratch.planes,
                 scratch.origins,
             )  # fmt: skip
         else:
-            drawn = pixels, names, scratch.names, scratch.planes, scratch.origins
+            drawn = pixels, names, ids, scratch.planes, scratch.origins
             draw_windows(n_windows, scratch.windows, scratch.firsts, *drawn)
             draw_small(n_small, scratch.small, scratch.boxes, *drawn)
         for i in range(n_others):
