@@ -7,12 +7,15 @@ import numpy as np
 
 from depthraster.kernels.simd import (
     as_float,
+    before_line,
     choose,
     eight,
+    fence,
     four,
     least,
     load4,
     load8,
+    load16,
     most,
     multiply_add,
     none_negative,
@@ -20,6 +23,7 @@ from depthraster.kernels.simd import (
     prefetch,
     splat_like,
     store,
+    stream,
     vector4,
 )
 
@@ -54,6 +58,31 @@ def test_what_is_asked_for_ahead_may_lie_anywhere():
     for kind in (np.float32, np.int32, np.float64):
         for ahead in (-(10**6), 0, 7, 10**9):
             assert summed(np.arange(100).astype(kind), ahead) == 4950
+
+
+@numba.njit
+def _streamed(source, target, at):
+    stream(target, at, load16(source, 3))
+    fence()
+
+
+def test_where_lines_begin():
+    @numba.njit
+    def before(array, index):
+        return before_line(array, index)
+
+    for kind in (np.float32, np.int32, np.float64):
+        array = np.zeros(100, kind)
+        for index in range(40):
+            assert before(array, index) == -(array.ctypes.data + index * array.itemsize) % 64
+
+
+def test_vectors_past_the_caches():
+    for kind in (np.float32, np.int32, np.float64):
+        source, target = np.arange(40).astype(kind), np.zeros(100, kind)
+        at = -target.ctypes.data % (16 * target.itemsize) // target.itemsize
+        _streamed(source, target, at)
+        np.testing.assert_array_equal(target, np.pad(source[3:19], (at, 84 - at)))
 
 
 def test_numbers_lane_by_lane():

@@ -27,7 +27,7 @@ from depthraster.kernels.lens import second_derivative_bound
 from depthraster.kernels.memory import aligned
 from depthraster.kernels.occlusion import front_to_back, occlusion
 from depthraster.kernels.rays import fill_rays, iterate_rays, lay_lattice, ray_grid, ray_scratch, reaches
-from depthraster.kernels.resolve import resolve_tile, resolve_turned
+from depthraster.kernels.resolve import lines, resolve_tile, resolve_turned
 from depthraster.kernels.select import bound_rays, clusters_in_tile
 from depthraster.kernels.staging import scratch
 from depthraster.kernels.tiles import draw_clusters
@@ -41,6 +41,7 @@ TILE = MAX_TILE  # a multiple of every grid spacing; larger tiles share fewer cl
 
 _SMALL = 32.0, 0.05  # plane pixels and radians: faces no larger are drawn in float32 around their own vertex
 _FINEST = 2.0**-22  # plane pixels, of a tile's lattice: what reaches across whole tiles
+_STREAMED = 1 << 25  # bytes: of larger images little would be left in the caches
 _FARTHEST = np.float32(0.0)  # 1/Z where no face is seen yet
 
 
@@ -77,7 +78,7 @@ class _Work:
         self.chosen = np.empty(n_clusters, np.int32)
         self.drawing, self.filling = scratch(), ray_scratch()
         self.occlusion = occlusion(n_clusters)
-        self.resolving = aligned(STRIDE, np.float32)
+        self.lines = lines()
 
     def begin(self, place: _Place) -> None:
         """Provide for a tile."""
@@ -239,7 +240,7 @@ class _TurnedTiles:
         axis = self._turn(place)[:, 2].copy()
         resolve_turned(
             work.lattice, work.pixels, work.names, self._lens[0], axis, self.parallel, *place[1:], *_outputs(images),
-            work.resolving,
+            work.lines,
         )  # fmt: skip
 
     def _turn(self, place: _Place) -> npt.NDArray[np.float64]:
@@ -277,15 +278,24 @@ def _lay_out(
 
 
 def _outputs(images: Images) -> tuple[Any, ...]:
-    """Return the last arguments of the resolving kernels."""
+    """Return the last arguments of the resolving kernels but one."""
     image = images.image
     pixels = image.reshape(len(image), -1)  # a view: the image is contiguous
     face_index = np.empty((0, 0), np.int32) if images.face_index is None else images.face_index
-    return images.background, images.as_range, image.shape[2] == 2, pixels, images.ranges, face_index
+    streamed = image.nbytes > _STREAMED
+    return (
+        images.background,
+        images.as_range,
+        image.shape[2] == 2,
+        pixels,
+        images.ranges,
+        face_index,
+        streamed,
+    )
 
 
 def _resolve_plane(f: float, place: _Place, work: _Work, images: Images) -> None:
-    resolve_tile(work.lattice, work.pixels, work.names, f, *place[1:], *_outputs(images))
+    resolve_tile(work.lattice, work.pixels, work.names, f, *place[1:], *_outputs(images), work.lines)
 
 
 def _leave_empty(place: _Place, images: Images) -> None:

@@ -7,12 +7,17 @@ pixel: give `resolve_tile` another array. What needs more than that belongs to `
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from depthraster.kernels.blocks import STRIDE
 from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.memory import aligned
+from depthraster.kernels.streaming import end_streams, stream_line
 
-__all__ = ["resolve_tile", "resolve_turned"]
+__all__ = ["Lines", "lines", "resolve_tile", "resolve_turned"]
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
 
@@ -66,15 +71,30 @@ def _names(w, names, empty, line):
         line[i] = names[i] if hit else np.int32(-1)
 
 
+class Lines(NamedTuple):
+    """A line of a tile, as it is made where images are streamed; one for each thread."""
+
+    numbers: npt.NDArray[np.float32]  # (2 STRIDE,)
+    names: npt.NDArray[np.int32]  # (STRIDE,)
+    lengths: npt.NDArray[np.float32]  # (STRIDE,) for what comes in between
+
+
+def lines() -> Lines:
+    """Return `Lines`."""
+    return Lines(aligned(2 * STRIDE, np.float32), aligned(STRIDE, np.int32), aligned(STRIDE, np.float32))
+
+
 @lean_kernel
 def resolve_tile(
-    lattice, pixels, names, f, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges, face_index
+    lattice, pixels, names, f, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges, face_index,
+    streamed, made,
 ):  # fmt: skip
     """Write the tile of n_rows x n_cols pixels at (row0, col0) into the images.
 
     ``image`` (H, W * channels), channels side by side, takes Z (or the Euclidean length of the ray, with ``as_range``)
     and, where ``with_alpha``, alpha; ``ranges`` (H, W) takes the length and ``face_index`` (H, W) the index, -1 where no
-    face is; either may have no elements and is then left alone. ``background`` stands where no face is.
+    face is; either may have no elements and is then left alone. ``background`` stands where no face is. With ``streamed``
+    images are written past the caches, see ``streaming.py``; ``made`` is a `Lines`.
     """
     channels = 2 if with_alpha else 1
     inverse_f = 1.0 / f
@@ -83,7 +103,8 @@ def resolve_tile(
     for row in range(n_rows):
         first, last = row * STRIDE, row * STRIDE + n_cols
         x, y, w = pixels.x[first:last], pixels.y[first:last], pixels.w[first:last]
-        line = image[row0 + row, channels * col0 : channels * (col0 + n_cols)]
+        target = image[row0 + row, channels * col0 : channels * (col0 + n_cols)]
+        line = made.numbers[: channels * n_cols] if streamed else target
         if as_range:
             if with_alpha:
                 _range_pairs(x, y, w, lattice, inverse_f, background, line)
@@ -93,10 +114,28 @@ def resolve_tile(
             _depth_pairs(w, background, line)
         else:
             _depths(w, background, line)
+        if streamed:
+            stream_line(line, target)
         if ranges.size > 0:
-            _ranges(x, y, w, lattice, inverse_f, background, ranges[row0 + row, col0 : col0 + n_cols])
+            target = ranges[row0 + row, col0 : col0 + n_cols]
+            line = made.numbers[:n_cols] if streamed else target
+            _ranges(x, y, w, lattice, inverse_f, background, line)
+            if streamed:
+                stream_line(line, target)
         if names is not None:
-            _names(w, names[first:last], _ZERO, face_index[row0 + row, col0 : col0 + n_cols])
+            _write_names(
+                w, names[first:last], _ZERO, streamed, made, face_index[row0 + row, col0 : col0 + n_cols]
+            )
+    if streamed:
+        end_streams()
+
+
+@inner
+def _write_names(w, names, empty, streamed, made, target):
+    line = made.names[: target.shape[0]] if streamed else target
+    _names(w, names, empty, line)
+    if streamed:
+        stream_line(line, target)
 
 
 @inner
@@ -130,13 +169,12 @@ def _alphas(w, empty, line):
 @lean_kernel
 def resolve_turned(
     lattice, pixels, names, f, axis, parallel, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges,
-    face_index, scratch,
+    face_index, streamed, made,
 ):  # fmt: skip
     """Write a tile whose plane is not the camera's, as `resolve_tile` does.
 
     ``axis`` (3) is the camera's Z in the tile's frame: depth is what the point has along it, less than 0 beside and behind
-    the camera. With ``parallel`` rays w is -Z, -inf where no face is seen, and the range is Z. ``scratch`` (STRIDE)
-    float32 is worked in.
+    the camera. With ``parallel`` rays w is -Z, -inf where no face is seen, and the range is Z.
     """
     channels = 2 if with_alpha else 1
     inverse_f = 1.0 / f
@@ -146,11 +184,12 @@ def resolve_turned(
     for row in range(n_rows):
         first, last = row * STRIDE, row * STRIDE + n_cols
         x, y, w = pixels.x[first:last], pixels.y[first:last], pixels.w[first:last]
-        line = image[row0 + row, channels * col0 : channels * (col0 + n_cols)]
+        target = image[row0 + row, channels * col0 : channels * (col0 + n_cols)]
+        line = made.numbers[: channels * n_cols] if streamed else target
         if parallel:
             _parallel(w, background, line, channels)
         elif as_range:
-            lengths = scratch[:n_cols]
+            lengths = made.lengths[:n_cols]
             _ranges(x, y, w, lattice, inverse_f, background, lengths)
             for i in range(n_cols):
                 line[channels * i] = lengths[i]
@@ -158,10 +197,20 @@ def resolve_turned(
             _turned(x, y, w, lattice, inverse_f, axis[0], axis[1], axis[2], background, line, channels)
         if with_alpha:
             _alphas(w, empty, line)
+        if streamed:
+            stream_line(line, target)
         if ranges.size > 0:
+            target = ranges[row0 + row, col0 : col0 + n_cols]
+            line = made.numbers[:n_cols] if streamed else target
             if parallel:
-                _parallel(w, background, ranges[row0 + row, col0 : col0 + n_cols], 1)
+                _parallel(w, background, line, 1)
             else:
-                _ranges(x, y, w, lattice, inverse_f, background, ranges[row0 + row, col0 : col0 + n_cols])
+                _ranges(x, y, w, lattice, inverse_f, background, line)
+            if streamed:
+                stream_line(line, target)
         if names is not None:
-            _names(w, names[first:last], empty, face_index[row0 + row, col0 : col0 + n_cols])
+            _write_names(
+                w, names[first:last], empty, streamed, made, face_index[row0 + row, col0 : col0 + n_cols]
+            )
+    if streamed:
+        end_streams()

@@ -1,10 +1,10 @@
 """Short vectors of numbers as values in kernels: for loops that the compiler would not make vectors of by itself.
 
-`load4`, `load8` and `pair` make vectors of an array's elements, `store` writes them back, and `prefetch` has the elements
-come nearer beforehand; vectors are subtracted (whole numbers), compared by > and ==, and masks are taken together by & and
-|. The functions do as their names say, lane by lane; a scalar as the second operand counts for every lane. Vectors are
-LLVM's own, so that each machine gets the widest instructions that it has. The commonest change is another operation: a line
-of `_OPERATIONS`, or an intrinsic.
+`load4`, `load8`, `load16` and `pair` make vectors of an array's elements, `store` and `stream` write them back, and
+`prefetch` has the elements come nearer beforehand; vectors are subtracted (whole numbers), compared by > and ==, and masks
+are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second operand counts for
+every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The commonest change is
+another operation: a line of `_OPERATIONS`, or an intrinsic.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "as_float",
+    "before_line",
     "choose",
     "eight",
+    "fence",
     "four",
     "least",
     "load4",
     "load8",
+    "load16",
     "most",
     "multiply_add",
     "none_negative",
@@ -34,6 +37,7 @@ __all__ = [
     "prefetch",
     "splat_like",
     "store",
+    "stream",
     "vector4",
 ]
 
@@ -125,7 +129,7 @@ def _loader(n: int) -> Callable[..., Any]:
     return intrinsic(load)
 
 
-load4, load8 = _loader(4), _loader(8)
+load4, load8, load16 = _loader(4), _loader(8), _loader(16)
 
 
 @intrinsic
@@ -138,6 +142,44 @@ def store(typing, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, index, value), make
+
+
+@intrinsic
+def stream(typing, array, index, value):
+    """Write a vector as `store` does, but past the caches, to a place aligned to its size; a `fence` has to follow."""
+
+    def make(context, builder, sig, args):
+        place = _pointer(context, builder, sig.args[0], args[0], args[1], args[2].type)
+        written = builder.store(args[2], place, align=sig.args[2].n * sig.args[0].dtype.bitwidth // 8)
+        one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+        written.set_metadata("nontemporal", one)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), make
+
+
+@intrinsic
+def fence(typing):
+    """Have what `stream` has written be there for other threads before anything that is written later."""
+
+    def make(context, builder, sig, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), make
+
+
+@intrinsic
+def before_line(typing, array, index):
+    """Return how many bytes after an element of a one-dimensional contiguous array a cache line, of 64 bytes, begins."""
+
+    def make(context, builder, sig, args):
+        whole = ir.IntType(64)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.ptrtoint(builder.gep(data, [args[1]]), whole)
+        return builder.and_(builder.neg(place), ir.Constant(whole, 63))
+
+    return types.int64(array, index), make
 
 
 @intrinsic
