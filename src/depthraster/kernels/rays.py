@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, MAX_TILE, STRIDE
-from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
-from depthraster.kernels.simd import load8, splat_like, store
+from depthraster.kernels.simd import load8, multiply_add, splat_like, store
 
 __all__ = [
     "RayGrid",
@@ -168,6 +168,12 @@ def _cubics_across(s, n, work, cubics, slopes):
     _cubic_across(work[3 * _W : 4 * _W], n, slopes[8 * _W :])
 
 
+@inlined
+def _cubic(t, a, b, c, d):
+    """Return a + b t + c t^2 + d t^3."""
+    return multiply_add(t, multiply_add(t, multiply_add(t, d, c), b), a)
+
+
 @inner
 def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, places, lattice, corner, pixels, refs):
     """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``; ``corner`` is their first pixel.
@@ -237,12 +243,11 @@ def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, places, lat
         for i in range(_N):
             step = lanes[8 * _N + i]
             t = centre + step
-            dx = lanes[i] + t * (lanes[_N + i] + t * (lanes[2 * _N + i] + t * lanes[3 * _N + i]))
-            dy = lanes[4 * _N + i] + t * (lanes[5 * _N + i] + t * (lanes[6 * _N + i] + t * lanes[7 * _N + i]))
-            dx += step * (dx1 + step * (dx2 + step * dx3))
-            dy += step * (dy1 + step * (dy2 + step * dy3))
-            places[i] = ix + np.int32(np.rint(dx * steps + x_left))
-            places[_N + i] = iy + np.int32(np.rint(dy * steps + y_left))
+            dx = _cubic(t, lanes[i], lanes[_N + i], lanes[2 * _N + i], lanes[3 * _N + i])
+            dy = _cubic(t, lanes[4 * _N + i], lanes[5 * _N + i], lanes[6 * _N + i], lanes[7 * _N + i])
+            dx, dy = _cubic(step, dx, dx1, dx2, dx3), _cubic(step, dy, dy1, dy2, dy3)
+            places[i] = ix + np.int32(np.rint(multiply_add(dx, steps, x_left)))
+            places[_N + i] = iy + np.int32(np.rint(multiply_add(dy, steps, y_left)))
         for row in range(BLOCK_HEIGHT):
             store(pixels.x, place + row * STRIDE, load8(places, row * BLOCK_WIDTH))
             store(pixels.y, place + row * STRIDE, load8(places, _N + row * BLOCK_WIDTH))

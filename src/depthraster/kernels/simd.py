@@ -271,13 +271,15 @@ def vector4(typing, a, b, c, d):
 
 @intrinsic
 def multiply_add(typing, a, b, c):
-    """Return a b + c, rounded once where the machine does that fast and twice elsewhere; b and c may be scalars."""
+    """Return a b + c, rounded once where the machine does that fast and twice elsewhere; b and c may be scalars, or all."""
 
     def make(context, builder, sig, args):
-        b, c = (_as_vector(builder, sig.args[k], args[k], a.n) for k in (1, 2))
-        kind = ir.FunctionType(b.type, [b.type] * 3)
-        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{a.n}f32")
-        return builder.call(fused, [args[0], b, c])
+        if isinstance(a, Vector):
+            args = args[0], *(_as_vector(builder, sig.args[k], args[k], a.n) for k in (1, 2))
+        lane = a.lane if isinstance(a, Vector) else a
+        name = f"llvm.fmuladd.{f'v{a.n}' if isinstance(a, Vector) else ''}f{lane.bitwidth}"
+        kind = ir.FunctionType(args[0].type, [args[0].type] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return a(a, b, c), make
 
