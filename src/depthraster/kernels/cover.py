@@ -281,9 +281,9 @@ def _draw(pixels, names, ids, planes, origins, i, at):
 def draw_windows(n, chosen, firsts, pixels, names, ids, planes, origins):
     """Draw small faces, made by `make_small`, into the windows that begin at ``firsts``; ``chosen`` has the n numbers."""
     # In four streams: neighbours in the list are neighbours in the image, and what has just been written can't be read yet.
-    part = (n + 3) // 4
-    for turn in range(4 * part):
-        k = min((turn & 3) * part + (turn >> 2), n - 1)
+    part, last = np.uint64((n + 3) // 4), np.uint64(n - 1)
+    for turn in range(np.uint64(4) * part):
+        k = min((turn & np.uint64(3)) * part + (turn >> np.uint64(2)), last)
         i = np.int64(chosen[k] & np.int32(_F - 1))  # which is all of it, and says that it is not negative
         _cover_window(
             pixels, names, ids[i], np.int64(firsts[i]), origins[i], origins[_F + i],
@@ -299,8 +299,8 @@ def draw_small(n, chosen, boxes, pixels, names, ids, planes, origins):
 
     ``boxes`` has last column and row, and the negatives of the first ones, of each face.
     """
-    for k in range(n):
-        i = np.int64(chosen[k])
+    for k in range(np.uint64(n)):
+        i = np.int64(chosen[k] & np.int32(_F - 1))
         last_col, last_row = np.int64(boxes[4 * i]), np.int64(boxes[4 * i + 1])
         first_col, first_row = -np.int64(boxes[4 * i + 2]), -np.int64(boxes[4 * i + 3])
         for row in range(first_row, last_row + 1, 2):

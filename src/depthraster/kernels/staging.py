@@ -116,17 +116,24 @@ def stage_plain(corners, n, tile, lattice, scratch):
     _gather(corners, scratch)
     make_small(n, tile.small, not tile.cull, lattice, scratch.staged, scratch.planes, scratch.origins, kinds)
     _fit(n, scratch)
-    n_windows, n_small, n_others = 0, 0, 0
+    n_windows, n_rest = 0, 0
     for face in range(n):
-        if (n_windows < 0) | (n_small < 0):  # never; it says that no index below is negative
+        if n_windows < 0:  # never; it says that no index below is negative
             break
         kind = kinds[face]
         # Written in any case, and kept if it is so: which faces are seen cannot be foreseen.
-        windows[n_windows], smalls[n_small] = face, face
+        windows[n_windows] = face
         n_windows += kind == WINDOWED
-        n_small += kind == SMALL
-        if kind == LARGE:
-            n_others += _list_other(corners, face, tile, scratch, n_others)
+        n_rest += kind > WINDOWED
+    n_small, n_others = 0, 0
+    if n_rest > 0:
+        for face in range(n):
+            if n_small < 0:
+                break
+            smalls[n_small] = face
+            n_small += kinds[face] == SMALL
+            if kinds[face] == LARGE:
+                n_others += _list_other(corners, face, tile, scratch, n_others)
     return n_windows, n_small, n_others
 
 
