@@ -235,9 +235,9 @@ def make_small(n, small, both, lattice, staged, planes, origins, kinds):
         bw, cw = staged[5 * _F + i], staged[8 * _F + i]
         abx, aby = staged[3 * _F + i] - ax, staged[4 * _F + i] - ay
         acx, acy = staged[6 * _F + i] - ax, staged[7 * _F + i] - ay
-        area = abx * acy - acx * aby
+        area = multiply_add(abx, acy, -(acx * aby))
         # No edge is longer than the root of this.
-        size2 = 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
+        size2 = 2.0 * (multiply_add(abx, abx, aby * aby) + multiply_add(acx, acx, acy * acy))
         is_drawn = (area * area > THINNEST * size2) & ((area < 0.0) | both)
         kinds[i] = (SMALL if size2 <= small else LARGE) if is_drawn else NOTHING
         origins[i] = np.int32(np.rint((ax - x_middle) * per_step))
@@ -253,17 +253,17 @@ def make_small(n, small, both, lattice, staged, planes, origins, kinds):
         fbx, fby, fcx, fcy = np.float32(abx), np.float32(aby), np.float32(acx), np.float32(acy)
         bcx, bcy = fcx - fbx, fcy - fby
         # No pixel that the face touches is farther than this from a.
-        ex = max(abs(fbx), abs(fcx)) * rounding + half_step
-        ey = max(abs(fby), abs(fcy)) * rounding + half_step
+        ex = multiply_add(max(abs(fbx), abs(fcx)), rounding, half_step)
+        ey = multiply_add(max(abs(fby), abs(fcy)), rounding, half_step)
         planes[i] = -fby * sign
         planes[_F + i] = fbx * sign
-        planes[2 * _F + i] = abs(fby) * ex + abs(fbx) * ey
+        planes[2 * _F + i] = multiply_add(abs(fby), ex, abs(fbx) * ey)
         planes[3 * _F + i] = -bcy * sign
         planes[4 * _F + i] = bcx * sign
-        planes[5 * _F + i] = abs(np.float32(area)) + (abs(bcy) * ex + abs(bcx) * ey)
+        planes[5 * _F + i] = abs(np.float32(area)) + multiply_add(abs(bcy), ex, abs(bcx) * ey)
         planes[6 * _F + i] = fcy * sign
         planes[7 * _F + i] = -fcx * sign
-        planes[8 * _F + i] = abs(fcy) * ex + abs(fcx) * ey
+        planes[8 * _F + i] = multiply_add(abs(fcy), ex, abs(fcx) * ey)
 
 
 @inlined

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthraster.kernels.jit import inner, kernel
+from depthraster.kernels.jit import inlined, inner, kernel
+from depthraster.kernels.simd import multiply_add
 
 __all__ = [
     "project_frame",
@@ -29,40 +30,50 @@ _NEWTON_STEPS = 30
 _RESIDUAL = 1e-9  # pixels; what `unproject_frame` promises
 
 
+@inlined
+def _distortion(x, y, lens):
+    """Return the squared radius of a plane point, what it is multiplied by, what is added to it, and how much of that."""
+    r2, xy = multiply_add(x, x, y * y), 2.0 * x * y
+    radial = multiply_add(
+        r2, multiply_add(r2, multiply_add(r2, multiply_add(r2, lens[8], lens[7]), lens[6]), lens[5]), 1.0
+    )
+    p1, p2 = lens[9], lens[10]
+    tx = multiply_add(p1, multiply_add(2.0 * x, x, r2), p2 * xy)
+    ty = multiply_add(p2, multiply_add(2.0 * y, y, r2), p1 * xy)
+    return r2, radial, tx, ty, multiply_add(r2, multiply_add(r2, lens[12], lens[11]), 1.0)
+
+
+@inlined
+def _pixel(x, y, radial, tx, ty, fade, lens):
+    """Return the pixel of a plane point, given its `_distortion`."""
+    xd, yd = multiply_add(x, radial, tx * fade), multiply_add(y, radial, ty * fade)
+    return multiply_add(xd, lens[0] + lens[3], multiply_add(yd, lens[4], lens[1])), multiply_add(
+        yd, lens[0], lens[2]
+    )
+
+
 @inner
 def project_frame(x, y, lens):
     """Return the pixel (u, v) of the plane point (x, y), inside the valid domain or not."""
-    r2 = x * x + y * y
-    radial = 1.0 + r2 * (lens[5] + r2 * (lens[6] + r2 * (lens[7] + r2 * lens[8])))
-    fade = 1.0 + r2 * (lens[11] + r2 * lens[12])
-    p1, p2 = lens[9], lens[10]
-    xd = x * radial + (p1 * (r2 + 2.0 * x * x) + 2.0 * p2 * x * y) * fade
-    yd = y * radial + (p2 * (r2 + 2.0 * y * y) + 2.0 * p1 * x * y) * fade
-    return lens[1] + xd * (lens[0] + lens[3]) + yd * lens[4], lens[2] + yd * lens[0]
+    _, radial, tx, ty, fade = _distortion(x, y, lens)
+    return _pixel(x, y, radial, tx, ty, fade, lens)
 
 
 @inner
 def project_frame_jacobian(x, y, lens):
-    """Return u, v, du/dx, du/dy, dv/dx, dv/dy at the plane point (x, y)."""
-    r2 = x * x + y * y
+    """Return u, v, du/dx, du/dy, dv/dx, dv/dy at the plane point (x, y); u and v to the bit those of `project_frame`."""
+    r2, radial, tx, ty, fade = _distortion(x, y, lens)
+    u, v = _pixel(x, y, radial, tx, ty, fade, lens)
     k1, k2, k3, k4 = lens[5], lens[6], lens[7], lens[8]
     p1, p2, p3, p4 = lens[9], lens[10], lens[11], lens[12]
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * (k3 + r2 * k4)))
     slope = 2.0 * (k1 + r2 * (2.0 * k2 + r2 * (3.0 * k3 + r2 * 4.0 * k4)))  # d radial / dx = slope x
-    fade = 1.0 + r2 * (p3 + r2 * p4)
     fade_slope = 2.0 * (p3 + r2 * 2.0 * p4)
-    tx = p1 * (r2 + 2.0 * x * x) + 2.0 * p2 * x * y
-    ty = p2 * (r2 + 2.0 * y * y) + 2.0 * p1 * x * y
-    xd, yd = x * radial + tx * fade, y * radial + ty * fade
     xx = radial + x * x * slope + (6.0 * p1 * x + 2.0 * p2 * y) * fade + tx * fade_slope * x
     xy = x * y * slope + (2.0 * p1 * y + 2.0 * p2 * x) * fade + tx * fade_slope * y
     yx = x * y * slope + (2.0 * p2 * x + 2.0 * p1 * y) * fade + ty * fade_slope * x
     yy = radial + y * y * slope + (6.0 * p2 * y + 2.0 * p1 * x) * fade + ty * fade_slope * y
     fx, f, skew = lens[0] + lens[3], lens[0], lens[4]
-    return (
-        lens[1] + xd * fx + yd * skew, lens[2] + yd * f,
-        xx * fx + yx * skew, xy * fx + yy * skew, yx * f, yy * f,
-    )  # fmt: skip
+    return u, v, xx * fx + yx * skew, xy * fx + yy * skew, yx * f, yy * f
 
 
 @inner

@@ -12,7 +12,7 @@ from depthraster.kernels.clusters import LANES, MAX_VERTICES
 from depthraster.kernels.inverse import pixels_of
 from depthraster.kernels.jit import inner
 from depthraster.kernels.lens import project_frame
-from depthraster.kernels.simd import store, vector4
+from depthraster.kernels.simd import multiply_add, store, vector4
 
 __all__ = ["place_vertices", "turn_out"]
 
@@ -46,9 +46,9 @@ def place_vertices(
         p = np.float64(offsets[i])
         q = np.float64(offsets[n + i])
         r = np.float64(offsets[2 * n + i])
-        fx = a0 * p + a1 * q + a2 * r + a3
-        fy = d0 * p + d1 * q + d2 * r + d3
-        z = z0 * p + z1 * q + z2 * r + z3
+        fx = multiply_add(a0, p, multiply_add(a1, q, multiply_add(a2, r, a3)))
+        fy = multiply_add(d0, p, multiply_add(d1, q, multiply_add(d2, r, d3)))
+        z = multiply_add(z0, p, multiply_add(z1, q, multiply_add(z2, r, z3)))
         w = 1.0 / z
         placed[i] = fx
         placed[_V + i] = fy

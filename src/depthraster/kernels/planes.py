@@ -15,6 +15,7 @@ import numpy as np
 
 from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.jit import inlined, inner
+from depthraster.kernels.simd import multiply_add
 
 __all__ = [
     "PLANE",
@@ -65,22 +66,22 @@ def projected_planes(rx, ry, xs, ys, ws, a, b, c, plane):
 @inlined
 def inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
     """Return the slopes of 1/Z along x and y, and its value at vertex a."""
-    ab2, ac2 = abx * abx + aby * aby, acx * acx + acy * acy
     bcx, bcy = acx - abx, acy - aby
-    bc2 = bcx * bcx + bcy * bcy
+    ab2, ac2 = multiply_add(abx, abx, aby * aby), multiply_add(acx, acx, acy * acy)
+    bc2 = multiply_add(bcx, bcx, bcy * bcy)
     longest2 = max(ab2, max(ac2, bc2))
-    wa = ((bw - aw) * acy - (cw - aw) * aby) / area
-    wb = ((cw - aw) * abx - (bw - aw) * acx) / area
     # A face narrower than 1e-6 pixel: rounding would turn its plane. 1/Z runs along its longest edge instead.
     thin = area * area <= 1e-12 * longest2
-    along_ab = (bw - aw) / ab2
-    along_ac = (cw - aw) / ac2
-    along_bc = (cw - bw) / bc2
     by_ab, by_ac = ab2 == longest2, ac2 == longest2
-    thin_wa = along_ab * abx if by_ab else (along_ac * acx if by_ac else along_bc * bcx)
-    thin_wb = along_ab * aby if by_ab else (along_ac * acy if by_ac else along_bc * bcy)
-    thin_wc = aw if by_ab | by_ac else bw - thin_wa * abx - thin_wb * aby
-    return (thin_wa if thin else wa), (thin_wb if thin else wb), (thin_wc if thin else aw)
+    gain = (bw - aw) if by_ab else ((cw - aw) if by_ac else (cw - bw))
+    along_x, along_y = abx if by_ab else (acx if by_ac else bcx), aby if by_ab else (acy if by_ac else bcy)
+    # One division, which takes longer than all the rest.
+    per = 1.0 / (longest2 if thin else area)
+    to_b, to_c = bw - aw, cw - aw
+    wa = per * (gain * along_x if thin else multiply_add(to_b, acy, -(to_c * aby)))
+    wb = per * (gain * along_y if thin else multiply_add(to_c, abx, -(to_b * acx)))
+    wc = multiply_add(-wa, abx, multiply_add(-wb, aby, bw))
+    return wa, wb, wc if thin & (not (by_ab | by_ac)) else aw
 
 
 @inner
