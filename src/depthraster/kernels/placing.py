@@ -12,7 +12,7 @@ from depthraster.kernels.clusters import LANES, MAX_VERTICES
 from depthraster.kernels.inverse import pixels_of
 from depthraster.kernels.jit import inner
 from depthraster.kernels.lens import project_frame
-from depthraster.kernels.simd import multiply_add, store, vector4
+from depthraster.kernels.simd import multiply_add
 
 __all__ = ["place_vertices", "turn_out"]
 
@@ -82,21 +82,19 @@ def place_vertices(
 
 
 @inner
-def turn_out(n, tile, placed, rows, sides):
+def turn_out(n, tile, placed, sides):
     """Write the sides of the boxes of pixels around n vertices; False if any vertex has no place in the image.
 
     ``sides`` takes the last column and row and the negatives of the first ones of each, beside one another: the greatest of
-    each over a face's vertices are the sides of its own box. ``rows`` (4 MAX_VERTICES) is scratch.
+    each over a face's vertices are the sides of its own box.
     """
     is_whole = True
     u0, v0, pad, u_last, v_last = tile.u0, tile.v0, tile.small_pad, tile.u_last, tile.v_last
     for i in range(((n + LANES - 1) // LANES) * LANES):
         u, v = placed[6 * _V + i] - u0, placed[7 * _V + i] - v0
         is_whole &= (i >= n) | (abs(u) < np.inf)
-        rows[i] = np.int32(np.floor(min(max(u + pad, -1.0), u_last)))
-        rows[_V + i] = np.int32(np.floor(min(max(v + pad, -1.0), v_last)))
-        rows[2 * _V + i] = np.int32(np.floor(min(max(pad - u, -1.0 - u_last), 0.0)))
-        rows[3 * _V + i] = np.int32(np.floor(min(max(pad - v, -1.0 - v_last), 0.0)))
-    for i in range(n):
-        store(sides, 4 * i, vector4(rows[i], rows[_V + i], rows[2 * _V + i], rows[3 * _V + i]))
+        sides[4 * i] = np.int32(np.floor(min(max(u + pad, -1.0), u_last)))
+        sides[4 * i + 1] = np.int32(np.floor(min(max(v + pad, -1.0), v_last)))
+        sides[4 * i + 2] = np.int32(np.floor(min(max(pad - u, -1.0 - u_last), 0.0)))
+        sides[4 * i + 3] = np.int32(np.floor(min(max(pad - v, -1.0 - v_last), 0.0)))
     return is_whole

@@ -34,8 +34,7 @@ class Scratch(NamedTuple):
     """What `tiles.draw_clusters` works in: one for each thread."""
 
     placed: npt.NDArray[np.float64]  # (8 MAX_VERTICES,) see `placing.place_vertices`
-    rows: npt.NDArray[np.int32]  # (4 MAX_VERTICES,) see `placing.turn_out`
-    sides: npt.NDArray[np.int32]  # (4 MAX_VERTICES,) likewise
+    sides: npt.NDArray[np.int32]  # (4 MAX_VERTICES,) see `placing.turn_out`
     staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) see `cover.make_small`
     planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) likewise
     boxes: npt.NDArray[
@@ -55,7 +54,7 @@ class Scratch(NamedTuple):
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
-        aligned(8 * _V), aligned(4 * _V, np.int32), aligned(4 * _V, np.int32), aligned(9 * _F),
+        aligned(8 * _V), aligned(4 * _V, np.int32), aligned(9 * _F),
         aligned(14 * _F, np.float32), aligned(4 * _F, np.int32), aligned(_F, np.int32), aligned(_F, np.int32),
         aligned(_F, np.int32), aligned(_F + 1, np.int32), aligned(_F + 1, np.int32), aligned(2 * _F, np.int32),
         aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),

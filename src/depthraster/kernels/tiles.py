@@ -124,7 +124,7 @@ def draw_clusters(
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
-        if is_straight and turn_out(n_vertices, tile, placed, scratch.rows, scratch.sides):
+        if is_straight and turn_out(n_vertices, tile, placed, scratch.sides):
             n_windows, n_small, n_others = stage_plain(corners, face_ids.shape[0], tile, lattice, scratch)
             ids = face_ids
         else:
