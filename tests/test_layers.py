@@ -470,3 +470,16 @@ def test_as_many_vertices_as_faces_ask_for_a_word():
     )
     np.testing.assert_array_equal(layers.attributes["f"], layers.face_index)
     assert (layers.attributes["v"] < 12).all()
+
+
+def test_clusters_of_both_kinds_beside_one_another():
+    """A few large faces under a dense terrain keep their float64 coordinates, and share runs of pixels with it."""
+    rng = np.random.default_rng(13)
+    mesh = meshes.joined(
+        meshes.terrain(rng, 200, 200, 12.0, 12.0, 1.0), meshes.terrain(rng, 6, 6, 60.0, 14.0, 1.0)
+    )
+    scene = dr.Scene(*mesh)
+    assert 0 < scene._arrays.is_wide.sum() < len(scene._arrays.is_wide)
+    for lens in ("survey", "orthographic", "fisheye 190"):
+        _, n_sure = check(mesh, np.eye(4), cameras.calibration(lens, 97, 61))
+        assert n_sure > 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import pytest
 
 from depthraster.kernels.simd import (
     as_float,
@@ -12,6 +13,7 @@ from depthraster.kernels.simd import (
     eight,
     fence,
     four,
+    interleaved,
     least,
     load4,
     load8,
@@ -21,6 +23,7 @@ from depthraster.kernels.simd import (
     none_negative,
     pair,
     prefetch,
+    root,
     splat_like,
     store,
     stream,
@@ -109,6 +112,51 @@ def test_numbers_lane_by_lane():
             np.where((a >= 0) & (b >= 0) & (c >= 0), a, b), a * b + c, 3 * a - 1,
         )  # fmt: skip
         np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_arithmetic(kind):
+    @numba.njit
+    def reckoned(a, b, out):
+        x, y = load8(a, 0), load8(b, 0)
+        store(out[0], 0, x + y)
+        store(out[1], 0, x - y)
+        store(out[2], 0, x * y)
+        store(out[3], 0, x / y)
+        store(out[4], 0, x * b[1] + a[1])
+        store(out[5], 0, root(y))
+        store(out[6], 0, multiply_add(x, b[0], y))
+        out[7, 0] = multiply_add(a[0], b[1], a[2])
+
+    a, b = RNG.normal(size=8).astype(kind), RNG.uniform(0.5, 2, 8).astype(kind)
+    out = np.zeros((8, 8), kind)
+    reckoned(a, b, out)
+    np.testing.assert_array_equal(out[:4], [a + b, a - b, a * b, a / b])
+    close = 4 * np.finfo(kind).eps
+    np.testing.assert_allclose(out[4], a * b[1] + a[1], rtol=0, atol=4 * close)
+    np.testing.assert_array_equal(out[5], np.sqrt(b))
+    np.testing.assert_allclose(out[6], a * b[0] + b, rtol=0, atol=4 * close)
+    np.testing.assert_allclose(out[7, 0], a[0] * b[1] + a[2], rtol=0, atol=4 * close)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_vectors_in_turn(kind):
+    @numba.njit
+    def together(a, b, c, out):
+        x, y, z = load8(a, 0), load8(b, 0), load8(c, 0)
+        store(out, 1, interleaved(x, y, z, 0))
+        store(out, 9, interleaved(x, y, z, 1))
+        store(out, 17, interleaved(x, y, z, 2))
+        x, y, z = load16(a, 0), load16(b, 0), load16(c, 0)
+        store(out, 25, interleaved(x, y, z, 0))
+        store(out, 41, interleaved(x, y, z, 1))
+        store(out, 57, interleaved(x, y, z, 2))
+
+    rows = np.arange(48).astype(kind).reshape(3, 16)
+    out = np.full(74, -1, kind)
+    together(*rows, out)
+    expected = [-1, *rows[:, :8].T.ravel(), *rows.T.ravel(), -1]
+    np.testing.assert_array_equal(out, np.array(expected, kind))
 
 
 def test_what_is_not_a_number_gives_the_second():

@@ -11,6 +11,7 @@ import comparing
 import depthraster as dr
 import depthraster.pipeline
 import meshes
+from depthraster.derived import DERIVED
 from depthraster.kernels.streaming import end_streams, stream_line
 
 
@@ -58,3 +59,21 @@ def test_whole_images(lens, scene, monkeypatch):
     monkeypatch.setattr(depthraster.pipeline, "_STREAMED", 0)
     for image, other in zip(images(), expected, strict=True):
         np.testing.assert_array_equal(image, other)
+
+
+@pytest.mark.parametrize("width", [411, 416])
+@pytest.mark.parametrize("lens", ["survey", "fisheye 190", "orthographic near"])
+def test_derived_layers(lens, width, scene, monkeypatch):
+    """Of a width that leaves no line at the beginning of a cache line, and of one that has all of them begin there."""
+    calibration = cameras.calibration(lens, width, 133)
+    values = np.random.default_rng(2).normal(size=scene._given[0])
+
+    def images():
+        return dr.render(scene, np.eye(4), calibration, DERIVED, attributes={"value": values}).images()
+
+    expected = images()
+    assert (expected["barycentric"].sum(axis=2) > 0.5).any()
+    assert all(image.ctypes.data % 64 == 0 for image in expected.values())
+    monkeypatch.setattr(depthraster.pipeline, "_STREAMED", 0)
+    for name, image in images().items():
+        np.testing.assert_array_equal(image, expected[name])

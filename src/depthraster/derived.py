@@ -135,6 +135,7 @@ class _Worker:
         face_index: npt.NDArray[np.int32],
         rays: Array,
         parallel: bool,
+        streamed: bool,
     ) -> None:
         """Derive a tile.
 
@@ -148,6 +149,8 @@ class _Worker:
             The image of faces, this tile in it written.
         rays : (3, 3) float64 array
             Takes (x, y, 1), plane pixels, to directions along the scene's axes; with ``parallel`` rays, see `derive_tile`.
+        streamed : bool
+            Whether images are written past the caches.
         """
         of = self._of
         row0, col0, n_rows, n_cols = tile
@@ -159,7 +162,7 @@ class _Worker:
         if of.images or self._weights.size:
             derive_tile(
                 arrays, of._places, lattice, pixels, names, of._camera, rays, parallel, of._axes, of._frame,
-                *tile, *at, surface, self._scratch,
+                *tile, *at, surface, streamed, of._by_weights, self._scratch,
             )  # fmt: skip
         lookup = (arrays, corners, of._places, names, surface.barycentric, *at)
         if of._smooth is not None:

@@ -277,12 +277,15 @@ def _lay_out(
     return bool(bound_rays(work.refs, work.bounds))
 
 
+def _are_streamed(images: Images) -> bool:
+    return images.image.nbytes > _STREAMED
+
+
 def _outputs(images: Images) -> tuple[Any, ...]:
     """Return the last arguments of the resolving kernels but one."""
     image = images.image
     pixels = image.reshape(len(image), -1)  # a view: the image is contiguous
     face_index = np.empty((0, 0), np.int32) if images.face_index is None else images.face_index
-    streamed = image.nbytes > _STREAMED
     return (
         images.background,
         images.as_range,
@@ -290,7 +293,7 @@ def _outputs(images: Images) -> tuple[Any, ...]:
         pixels,
         images.ranges,
         face_index,
-        streamed,
+        _are_streamed(images),
     )
 
 
@@ -369,8 +372,9 @@ def draw_images(
             if derive is not None and images.face_index is not None and work.names is not None:
                 rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
                 derive(
-                    place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel
-                )
+                    place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel,
+                    _are_streamed(images),
+                )  # fmt: skip
 
     _share(draw, tiles.places, threads)
 

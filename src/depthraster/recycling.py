@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.memory import LINE, aligned_empty, aligned_part
+
 __all__ = ["Recycler"]
 
 _LEAST = 1 << 20  # bytes; the allocator keeps less than that by itself
@@ -34,14 +36,14 @@ class Recycler:
         """Return an array with anything in it, C-contiguous; ``name`` is what it is for, and of no consequence."""
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         if n_bytes < _LEAST or not _COUNTED:
-            return np.empty(shape, dtype)
+            return aligned_empty(shape, dtype)
         with self._lock:
             idle = [i for i in range(len(self._memory)) if sys.getrefcount(self._memory[i]) == _ALONE]
-            fitting = next((i for i in idle if self._memory[i].nbytes == n_bytes), None)
+            fitting = next((i for i in idle if self._memory[i].nbytes == n_bytes + LINE), None)
             if fitting is None:
                 # Images of another size are asked for: what is idle would stay so.
                 for i in reversed(idle):
                     del self._memory[i]
-                self._memory.append(np.empty(n_bytes, np.uint8))
+                self._memory.append(np.empty(n_bytes + LINE, np.uint8))
                 fitting = -1
-            return self._memory[fitting].view(dtype).reshape(shape)
+            return aligned_part(self._memory[fitting], n_bytes).view(dtype).reshape(shape)

@@ -18,6 +18,7 @@ from depthraster.attributes import any_given, checked_attributes, checked_vertex
 from depthraster.calibration import Calibration
 from depthraster.derived import DERIVED, Derivation
 from depthraster.edges import checked_tolerance, edge_layer
+from depthraster.kernels.memory import aligned_empty
 from depthraster.layers import Layers, checked_layers
 from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
@@ -229,7 +230,7 @@ def _reused(out: Layers | None) -> Callable[[str, tuple[int, ...], npt.DTypeLike
             old = out.attributes.get(attribute) if attribute else getattr(out, at)
             if old is not None and old.shape == shape and old.dtype == dtype and old.flags.carray:
                 return np.asarray(old)
-        return np.empty(shape, dtype)
+        return aligned_empty(shape, dtype)
 
     return empty
 

@@ -2,10 +2,11 @@
 
 A finished tile has its rays in ``pixels`` and its faces in ``names``. Here each pixel's ray meets its face once more, in
 float64 and from the face's vertices, which are exact where the tile's 1/Z is a float32. The vertices of a run of pixels
-are gathered first, side by side, so that the loop over its pixels vectorizes.
+are gathered first, side by side, so that the loop over its pixels vectorizes; what is of the order of 1 from there on
+(weights, directions, angles) is reckoned in float32, a vector at a time, and goes from the registers into the images.
 
 The commonest change is another number per pixel: a row of the scratch that `_meet` fills, and a field of `Surface`. What is
-looked up by a face's vertices is `interpolate_tile`'s.
+looked up by a face's vertices is `interpolate_tile`'s; how a run gets into an image is ``channels.py``'s.
 """
 
 from __future__ import annotations
@@ -15,16 +16,35 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.kernels.blocks import STRIDE
+from depthraster.kernels.blocks import MAX_TILE, STRIDE
+from depthraster.kernels.channels import RUN, write_one, write_three, write_three_of
 from depthraster.kernels.faces import PLACES, vertex_ids_of
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.memory import aligned
+from depthraster.kernels.simd import (
+    choose,
+    load8,
+    load16,
+    most,
+    multiply_add,
+    pair,
+    prefetch,
+    root,
+    splat_like,
+    store,
+)
+from depthraster.kernels.streaming import end_streams
 
 __all__ = ["Surface", "derive_scratch", "derive_tile", "interpolate_tile", "nearest_tile"]
 
-_N = 16  # pixels of a row that are worked on together, a run
-# Rows of a run's pixels in the scratch, see `derive_scratch`.
-_WEIGHTS, _POSITION, _NORMAL, _HIT, _PLACE, _TURN = 9 * _N, 12 * _N, 15 * _N, 18 * _N, 19 * _N, 22 * _N
+_N = RUN  # pixels of a row that are worked on together, a run
+# Rows of a run's pixels in the scratch, see `DeriveScratch`; and where the numbers of `_prepare` are.
+_PLACE, _POSITION, _VERTICES, _TILE = 0, 3 * _N, 6 * _N, 15 * _N
+_X, _Y, _TURN, _STEPS = 0, _N, 2 * _N, 3 * _N
+_WEIGHTS, _NORMAL, _RAY, _SPARE = 0, 3 * _N, 6 * _N, 9 * _N
+# In the numbers of `_prepare`: what takes a pixel to its ray and, where rays are parallel, to their origin in the scene's
+# axes and in the frame of positions; the camera's centre; the frame of positions.
+_RAYS, _ORIGINS, _MOVED, _CAMERA, _FRAME = _TILE, _TILE + 9, _TILE + 18, _TILE + 27, _TILE + 30
 
 
 def _arctangent() -> tuple[np.float32, ...]:
@@ -35,7 +55,8 @@ def _arctangent() -> tuple[np.float32, ...]:
 
 
 _A0, _A1, _A2, _A3, _A4, _A5, _A6, _A7, _A8 = _arctangent()
-_HALF_PI = np.float32(0.5 * np.pi)
+_HALF_PI, _PI = np.float32(0.5 * np.pi), np.float32(np.pi)
+_ZERO, _ONE, _INFINITE, _NONE = np.float32(0.0), np.float32(1.0), np.float32(np.inf), np.float32(np.nan)
 
 
 class Surface(NamedTuple):
@@ -50,226 +71,239 @@ class Surface(NamedTuple):
 class DeriveScratch(NamedTuple):
     """What `derive_tile` works in: one for each thread; rows of a run's pixels."""
 
-    # x, y, z of the face's vertices a, b, c from the camera's centre; their weights; the position from the camera's centre;
-    # the normal; 1 where there is a face, else 0; the place of the cluster; which of the caller's vertices is a
-    exact: npt.NDArray[np.float64]  # (23 N,)
-    written: npt.NDArray[np.float32]  # (3 N,) what goes into an image
-    steps: npt.NDArray[np.int32]  # (9 N,) as the first rows of `exact`
-    wide_lanes: npt.NDArray[np.int64]  # (N, 3) pixels of faces in wide clusters: number, place and cluster
+    # the place of the cluster, from the scene's origin; the position that is met; x, y, z of the vertices a, b, c from that
+    # place, where a cluster is wide; then the numbers of `_prepare`
+    exact: npt.NDArray[np.float64]  # (15 N + 42,)
+    # the ray; as `turns`; x, y, z of the vertices in steps
+    whole: npt.NDArray[np.int32]  # (12 N,)
+    # weights of b, c, a; normal, of any length; ray, likewise; and room for a run that is not whole
+    single: npt.NDArray[np.float32]  # (12 N,)
+    wide_lanes: npt.NDArray[np.int64]  # (N,) pixels of faces in wide clusters
+    found: npt.NDArray[np.uint32]  # (2 MAX_TILE,) of a row's faces, the place and the cluster
+    turns: npt.NDArray[np.int32]  # (MAX_TILE,) which of the caller's vertices is a, -1 where there is no face
     ids: npt.NDArray[np.uint32]  # (3 N,) what `interpolate_tile` and `nearest_tile` work in
 
 
 def derive_scratch() -> DeriveScratch:
     """Return a `DeriveScratch`."""
     return DeriveScratch(
-        aligned(23 * _N), aligned(3 * _N, np.float32), aligned(9 * _N, np.int32), aligned((_N, 3), np.int64),
-        aligned(3 * _N, np.uint32),
+        aligned(15 * _N + 42), aligned(12 * _N, np.int32), aligned(12 * _N, np.float32), aligned(_N, np.int64),
+        aligned(2 * MAX_TILE, np.uint32), aligned(MAX_TILE, np.int32), aligned(3 * _N, np.uint32),
     )  # fmt: skip
 
 
 @inner
-def _gather(scene, faces, names, ox, oy, oz, work):
-    """Write the vertices of a run's faces, counted from (ox, oy, oz).
+def _prepare(lattice, camera, rays, parallel, frame, exact):
+    """Write what is the same for all pixels of a tile, for `_meet`: linear in steps of the lattice."""
+    for k in range(3):
+        across, down = rays[k, 0] * lattice[2], rays[k, 1] * lattice[2]
+        first = rays[k, 0] * lattice[0] + rays[k, 1] * lattice[1]
+        exact[_CAMERA + k] = camera[k]
+        # The pixel moves the ray's direction, or else its origin; that is taken off the vertices.
+        exact[_RAYS + k], exact[_RAYS + 3 + k] = 0.0 if parallel else across, 0.0 if parallel else down
+        exact[_RAYS + 6 + k] = rays[k, 2] if parallel else first + rays[k, 2]
+        exact[_ORIGINS + k], exact[_ORIGINS + 3 + k], exact[_ORIGINS + 6 + k] = -across, -down, -first
+        for m in range(4):
+            exact[_FRAME + 4 * k + m] = frame[k, m]
+    for row in range(3):
+        for k in range(3):
+            at = _ORIGINS + 3 * row
+            exact[_MOVED + 3 * row + k] = -(
+                frame[k, 0] * exact[at] + frame[k, 1] * exact[at + 1] + frame[k, 2] * exact[at + 2]
+            )
 
-    Integers are gathered first and become coordinates together, which vectorizes; wide clusters have none of them. No
-    branch depends on which clusters the faces are in: they change too often to be foreseen.
+
+@inner
+def _look_up(scene, faces, names, found, turns):
+    """Find the places and the clusters of a row's faces, of some face where there is none, and their vertices' turns."""
+    for i in range(names.shape[0]):
+        place = np.uint64(faces.places[max(names[i], 0)])
+        hint = faces.hints[place]
+        cluster = np.uint32(faces.clusters[place // np.uint64(PLACES)]) + np.uint32(hint >> 2)
+        found[i], found[MAX_TILE + i] = np.uint32(place), cluster
+        prefetch(scene.corners, np.int64(3 * place))
+        turns[i] = np.int32(hint & 3) | (names[i] >> 31)
+
+
+@inner
+def _gather(scene, faces, names, places, clusters, work):
+    """Write the vertices of a run's faces in steps of the scene's lattice; return how many have none, in wide clusters.
+
+    No branch depends on which clusters the faces are in: they change too often to be foreseen.
     """
-    steps, wide_lanes, exact, narrow, corners = (
-        work.steps,
-        work.wide_lanes,
-        work.exact,
-        scene.narrow,
-        scene.corners,
-    )
+    whole, exact, narrow, corners = work.whole, work.exact, scene.narrow, scene.corners
     one = np.uint64(1)
     n_wide = 0
     for i in range(_N):
-        name = names[i]
-        place = np.uint64(faces.places[max(name, 0)])
-        hint = faces.hints[place]
-        cluster = np.uint64(faces.clusters[place // np.uint64(PLACES)]) + np.uint64(hint >> 2)
-        exact[_PLACE + i], exact[_PLACE + _N + i] = (
-            scene.centre[cluster, 0] - ox,
-            scene.centre[cluster, 1] - oy,
-        )
-        exact[_PLACE + 2 * _N + i] = scene.centre[cluster, 2] - oz
-        exact[_HIT + i] = 1.0 if name >= 0 else 0.0
-        exact[_TURN + i] = np.float64(hint & 3)
+        place, cluster = np.uint64(places[i]), np.uint64(clusters[i])
+        exact[_PLACE + i], exact[_PLACE + _N + i] = scene.centre[cluster, 0], scene.centre[cluster, 1]
+        exact[_PLACE + 2 * _N + i] = scene.centre[cluster, 2]
         if scene.is_wide[cluster]:
-            wide_lanes[n_wide, 0], wide_lanes[n_wide, 1], wide_lanes[n_wide, 2] = i, place, cluster
+            work.wide_lanes[n_wide] = i
             n_wide += 1
             continue
         first, n = np.uint64(scene.first_vertex[cluster]), np.uint64(scene.n_vertices[cluster])
         corner, twice = place + place + place, n + n
         a, b = first + np.uint64(corners[corner]), first + np.uint64(corners[corner + one])
         c = first + np.uint64(corners[corner + one + one])
-        steps[i], steps[_N + i], steps[2 * _N + i] = narrow[a], narrow[a + n], narrow[a + twice]
-        steps[3 * _N + i], steps[4 * _N + i], steps[5 * _N + i] = narrow[b], narrow[b + n], narrow[b + twice]
-        steps[6 * _N + i], steps[7 * _N + i], steps[8 * _N + i] = narrow[c], narrow[c + n], narrow[c + twice]
-    _converted(scene.step, steps, exact)
+        at = _STEPS + i
+        whole[at], whole[at + _N], whole[at + 2 * _N] = narrow[a], narrow[a + n], narrow[a + twice]
+        whole[at + 3 * _N], whole[at + 4 * _N], whole[at + 5 * _N] = (
+            narrow[b],
+            narrow[b + n],
+            narrow[b + twice],
+        )
+        whole[at + 6 * _N], whole[at + 7 * _N], whole[at + 8 * _N] = (
+            narrow[c],
+            narrow[c + n],
+            narrow[c + twice],
+        )
+    return n_wide
+
+
+@inner
+def _with_wide(scene, places, clusters, n_wide, work):
+    """Write the vertices of a run's faces as float64, some of which are in wide clusters."""
+    exact, whole, corners = work.exact, work.whole, scene.corners
+    for i in range(9 * _N):
+        exact[_VERTICES + i] = scene.step * whole[_STEPS + i]
     for lane in range(n_wide):
-        i, place, cluster = wide_lanes[lane, 0], wide_lanes[lane, 1], wide_lanes[lane, 2]
+        i = work.wide_lanes[lane]
+        place, cluster = np.int64(places[i]), np.int64(clusters[i])
         first, n = scene.first_vertex[cluster], np.int64(scene.n_vertices[cluster])
         for k in range(3):
             at = first + np.int64(corners[3 * place + k])
             for axis in range(3):
-                exact[(3 * k + axis) * _N + i] = exact[_PLACE + axis * _N + i] + scene.wide[at + axis * n]
+                exact[_VERTICES + (3 * k + axis) * _N + i] = scene.wide[at + axis * n]
 
 
 @inner
-def _converted(step, steps, exact):
-    """Turn steps of the lattice into coordinates."""
-    for i in range(_N):
-        x, y, z = exact[_PLACE + i], exact[_PLACE + _N + i], exact[_PLACE + 2 * _N + i]
-        exact[i], exact[_N + i] = x + steps[i] * step, y + steps[_N + i] * step
-        exact[2 * _N + i], exact[3 * _N + i] = z + steps[2 * _N + i] * step, x + steps[3 * _N + i] * step
-        exact[4 * _N + i], exact[5 * _N + i] = y + steps[4 * _N + i] * step, z + steps[5 * _N + i] * step
-        exact[6 * _N + i], exact[7 * _N + i] = x + steps[6 * _N + i] * step, y + steps[7 * _N + i] * step
-        exact[8 * _N + i] = z + steps[8 * _N + i] * step
+def _add_linear(rows, first, whole, exact, at):
+    """Add to each of three rows of a run what is linear in its pixels' x and y, by the numbers at ``at``."""
+    for k in range(3):
+        across, down, start = exact[at + k], exact[at + 3 + k], exact[at + 6 + k]
+        row = first + k * _N
+        for i in range(_N):
+            rows[row + i] += start + (across * whole[_X + i] + down * whole[_Y + i])
 
 
 @inner
-def _meet(x_steps, y_steps, lattice, rays, parallel, exact):
+def _meet(vertices, step, exact, whole, single):
     """Let each of a run's pixels meet its face: weights, position and the face's normal, along the scene's axes.
 
-    After Möller and Trumbore, "Fast, Minimum Storage Ray/Triangle Intersection" (1997). Weights are kept within the face:
-    rays that coverage lets pass beside it do so by some 1e-6 pixel.
+    ``vertices`` (9 N) are those of the faces from their clusters' places, in units of ``step``. After Möller and Trumbore,
+    "Fast, Minimum Storage Ray/Triangle Intersection" (1997). Weights are kept within the face: rays that coverage lets pass
+    beside it do so by some 1e-6 pixel. The normal is divided by its product with the ray, without the sign, so that it is
+    of an ordinary size however small the face is; 0 0 0 of a face without area.
     """
-    m00, m01, m02 = rays[0, 0], rays[0, 1], rays[0, 2]
-    m10, m11, m12 = rays[1, 0], rays[1, 1], rays[1, 2]
-    m20, m21, m22 = rays[2, 0], rays[2, 1], rays[2, 2]
-    x0, y0, step = lattice[0], lattice[1], lattice[2]
-    moved = 1.0 if parallel else 0.0  # whether the pixel moves the ray's origin, or its direction
-    turned = 1.0 - moved
+    ux, uy, uz, vx, vy, vz = (
+        exact[_RAYS],
+        exact[_RAYS + 1],
+        exact[_RAYS + 2],
+        exact[_RAYS + 3],
+        exact[_RAYS + 4],
+        exact[_RAYS + 5],
+    )
+    wx, wy, wz = exact[_RAYS + 6], exact[_RAYS + 7], exact[_RAYS + 8]
+    camera_x, camera_y, camera_z = exact[_CAMERA], exact[_CAMERA + 1], exact[_CAMERA + 2]
+    m = _FRAME
+    m00, m01, m02, m03 = exact[m], exact[m + 1], exact[m + 2], exact[m + 3]
+    m10, m11, m12, m13 = exact[m + 4], exact[m + 5], exact[m + 6], exact[m + 7]
+    m20, m21, m22, m23 = exact[m + 8], exact[m + 9], exact[m + 10], exact[m + 11]
+    per_step = 1.0 / step
     for i in range(_N):
-        x, y = x0 + step * x_steps[i], y0 + step * y_steps[i]
-        ox, oy, oz = m00 * x + m01 * y, m10 * x + m11 * y, m20 * x + m21 * y
-        dx, dy, dz = turned * ox + m02, turned * oy + m12, turned * oz + m22
-        ox, oy, oz = moved * ox, moved * oy, moved * oz
-        ax, ay, az = exact[i], exact[_N + i], exact[2 * _N + i]
-        bx, by, bz = exact[3 * _N + i] - ax, exact[4 * _N + i] - ay, exact[5 * _N + i] - az
-        cx, cy, cz = exact[6 * _N + i] - ax, exact[7 * _N + i] - ay, exact[8 * _N + i] - az
-        nx, ny, nz = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
-        tx, ty, tz = ox - ax, oy - ay, oz - az
-        qx, qy, qz = ty * dz - tz * dy, tz * dx - tx * dz, tx * dy - ty * dx
-        inverse = 1.0 / (dx * nx + dy * ny + dz * nz)
-        beta = -(qx * cx + qy * cy + qz * cz) * inverse
-        gamma = (qx * bx + qy * by + qz * bz) * inverse
+        x, y = np.float64(whole[_X + i]), np.float64(whole[_Y + i])
+        dx = multiply_add(vx, y, multiply_add(ux, x, wx))
+        dy = multiply_add(vy, y, multiply_add(uy, x, wy))
+        dz = multiply_add(vz, y, multiply_add(uz, x, wz))
+        fx, fy, fz = np.float64(vertices[i]), np.float64(vertices[_N + i]), np.float64(vertices[2 * _N + i])
+        ax = multiply_add(fx, step, exact[_PLACE + i] - camera_x)
+        ay = multiply_add(fy, step, exact[_PLACE + _N + i] - camera_y)
+        az = multiply_add(fz, step, exact[_PLACE + 2 * _N + i] - camera_z)
+        bx, by, bz = vertices[3 * _N + i] - fx, vertices[4 * _N + i] - fy, vertices[5 * _N + i] - fz
+        cx, cy, cz = vertices[6 * _N + i] - fx, vertices[7 * _N + i] - fy, vertices[8 * _N + i] - fz
+        nx = multiply_add(by, cz, -(bz * cy))
+        ny = multiply_add(bz, cx, -(bx * cz))
+        nz = multiply_add(bx, cy, -(by * cx))
+        along = multiply_add(dz, nz, multiply_add(dy, ny, dx * nx))
+        inverse = 1.0 / along
+        qx = multiply_add(dy, az, -(dz * ay))
+        qy = multiply_add(dz, ax, -(dx * az))
+        qz = multiply_add(dx, ay, -(dy * ax))
+        scale = inverse * per_step
+        beta = multiply_add(qz, cz, multiply_add(qy, cy, qx * cx)) * -scale
+        gamma = multiply_add(qz, bz, multiply_add(qy, by, qx * bx)) * scale
         beta = beta if beta > 0.0 else 0.0  # also where it is none, of a face without area
         beta = beta if beta < 1.0 else 1.0
+        rest = 1.0 - beta
         gamma = gamma if gamma > 0.0 else 0.0
-        gamma = gamma if gamma < 1.0 - beta else 1.0 - beta
-        exact[_WEIGHTS + i] = 1.0 - beta - gamma
-        exact[_WEIGHTS + _N + i] = beta
-        exact[_WEIGHTS + 2 * _N + i] = gamma
-        exact[_POSITION + i] = ax + beta * bx + gamma * cx
-        exact[_POSITION + _N + i] = ay + beta * by + gamma * cy
-        exact[_POSITION + 2 * _N + i] = az + beta * bz + gamma * cz
-        exact[_NORMAL + i], exact[_NORMAL + _N + i], exact[_NORMAL + 2 * _N + i] = nx, ny, nz
+        gamma = gamma if gamma < rest else rest
+        single[_WEIGHTS + i], single[_WEIGHTS + _N + i] = np.float32(beta), np.float32(gamma)
+        single[_WEIGHTS + 2 * _N + i] = np.float32(rest - gamma)
+        size = np.abs(inverse) if along != 0.0 else 0.0
+        single[_NORMAL + i], single[_NORMAL + _N + i] = np.float32(nx * size), np.float32(ny * size)
+        single[_NORMAL + 2 * _N + i] = np.float32(nz * size)
+        single[_RAY + i], single[_RAY + _N + i] = np.float32(dx), np.float32(dy)
+        single[_RAY + 2 * _N + i] = np.float32(dz)
+        beta, gamma = beta * step, gamma * step
+        px = multiply_add(gamma, cx, multiply_add(beta, bx, ax))
+        py = multiply_add(gamma, cy, multiply_add(beta, by, ay))
+        pz = multiply_add(gamma, cz, multiply_add(beta, bz, az))
+        hit = whole[_TURN + i] >= 0
+        x = multiply_add(m02, pz, multiply_add(m01, py, multiply_add(m00, px, m03)))
+        y = multiply_add(m12, pz, multiply_add(m11, py, multiply_add(m10, px, m13)))
+        z = multiply_add(m22, pz, multiply_add(m21, py, multiply_add(m20, px, m23)))
+        exact[_POSITION + i] = x if hit else np.nan
+        exact[_POSITION + _N + i] = y if hit else np.nan
+        exact[_POSITION + 2 * _N + i] = z if hit else np.nan
 
 
 @inner
-def _unit_normals(exact):
-    """Make the normals of a run's faces unit; 0 0 0 of those without area."""
-    for i in range(_N):
-        nx, ny, nz = exact[_NORMAL + i], exact[_NORMAL + _N + i], exact[_NORMAL + 2 * _N + i]
-        square = nx * nx + ny * ny + nz * nz
-        scale = 1.0 / np.sqrt(square) if square > 0.0 else 0.0
-        exact[_NORMAL + i], exact[_NORMAL + _N + i] = nx * scale, ny * scale
-        exact[_NORMAL + 2 * _N + i] = nz * scale
+def _row(rows, first):
+    """Return a row of float32 as a vector; by halves, as `_meet` writes it: a load waits for two stores at once."""
+    return pair(load8(rows, first), load8(rows, first + 8))
 
 
 @inner
-def _angles(rays, parallel, exact, written):
-    """Write the angles between normals and ways back; NaN where no face is seen.
-
-    Half the angle between two unit vectors has the tangent |u - v| / |u + v| (W. Kahan), which is exact near 0, too.
-    """
-    turned = np.float32(0.0 if parallel else 1.0)
-    fixed = np.float32(1.0) - turned
-    dx, dy, dz = (
-        fixed * np.float32(rays[0, 2]),
-        fixed * np.float32(rays[1, 2]),
-        fixed * np.float32(rays[2, 2]),
+def _weights(single, turn):
+    """Return the weights in the order in which the caller's mesh has the vertices; 0 where no face is seen."""
+    b, c, a = _row(single, _WEIGHTS), _row(single, _WEIGHTS + _N), _row(single, _WEIGHTS + 2 * _N)
+    zero = splat_like(a, _ZERO)
+    first, second, third = turn == np.int32(0), turn == np.int32(1), turn == np.int32(2)
+    return (
+        choose(first, a, choose(second, c, choose(third, b, zero))),
+        choose(first, b, choose(second, a, choose(third, c, zero))),
+        choose(first, c, choose(second, b, choose(third, a, zero))),
     )
-    for i in range(_N):
-        vx = turned * np.float32(exact[_POSITION + i]) + dx
-        vy = turned * np.float32(exact[_POSITION + _N + i]) + dy
-        vz = turned * np.float32(exact[_POSITION + 2 * _N + i]) + dz
-        nx, ny = np.float32(exact[_NORMAL + i]), np.float32(exact[_NORMAL + _N + i])
-        nz = np.float32(exact[_NORMAL + 2 * _N + i])
-        scale = np.float32(-1.0) / np.sqrt(vx * vx + vy * vy + vz * vz)
-        vx, vy, vz = vx * scale, vy * scale, vz * scale
-        sx, sy, sz, ex, ey, ez = nx + vx, ny + vy, nz + vz, nx - vx, ny - vy, nz - vz
-        opposite, adjacent = ex * ex + ey * ey + ez * ez, sx * sx + sy * sy + sz * sz
-        wide = opposite > adjacent
-        t = np.sqrt((adjacent if wide else opposite) / (opposite if wide else adjacent))
-        s = t * t
-        angle = t * (
-            _A0 + s * (_A1 + s * (_A2 + s * (_A3 + s * (_A4 + s * (_A5 + s * (_A6 + s * (_A7 + s * _A8)))))))
-        )
-        angle = (_HALF_PI - angle) if wide else angle
-        written[i] = (angle + angle) if exact[_HIT + i] != 0.0 else np.float32(np.nan)
 
 
 @inner
-def _turned_normals(matrix, exact, written):
-    """Take the normals to other axes by a matrix (3, 3); 0 where no face is seen."""
-    m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
-    m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
-    m20, m21, m22 = matrix[2, 0], matrix[2, 1], matrix[2, 2]
-    for i in range(_N):
-        x, y, z = exact[_NORMAL + i], exact[_NORMAL + _N + i], exact[_NORMAL + 2 * _N + i]
-        hit, zero = exact[_HIT + i] != 0.0, np.float32(0.0)
-        written[i] = np.float32(m00 * x + m01 * y + m02 * z) if hit else zero
-        written[_N + i] = np.float32(m10 * x + m11 * y + m12 * z) if hit else zero
-        written[2 * _N + i] = np.float32(m20 * x + m21 * y + m22 * z) if hit else zero
-
-
-@inner
-def _moved_positions(matrix, exact):
-    """Take the positions to another frame by a matrix (3, 4); NaN where no face is seen."""
-    m00, m01, m02, m03 = matrix[0, 0], matrix[0, 1], matrix[0, 2], matrix[0, 3]
-    m10, m11, m12, m13 = matrix[1, 0], matrix[1, 1], matrix[1, 2], matrix[1, 3]
-    m20, m21, m22, m23 = matrix[2, 0], matrix[2, 1], matrix[2, 2], matrix[2, 3]
-    for i in range(_N):
-        x, y, z = exact[_POSITION + i], exact[_POSITION + _N + i], exact[_POSITION + 2 * _N + i]
-        hit = exact[_HIT + i] != 0.0
-        exact[_POSITION + i] = m00 * x + m01 * y + m02 * z + m03 if hit else np.nan
-        exact[_POSITION + _N + i] = m10 * x + m11 * y + m12 * z + m13 if hit else np.nan
-        exact[_POSITION + 2 * _N + i] = m20 * x + m21 * y + m22 * z + m23 if hit else np.nan
-
-
-@inner
-def _weights(exact, written):
-    """Round the weights to float32, in the order in which the caller's mesh has the vertices; 0 where no face is seen."""
-    for i in range(_N):
-        hit, turn = exact[_HIT + i] != 0.0, exact[_TURN + i]
-        a = np.float32(exact[_WEIGHTS + i]) if hit else np.float32(0.0)
-        b = np.float32(exact[_WEIGHTS + _N + i]) if hit else np.float32(0.0)
-        c = np.float32(exact[_WEIGHTS + 2 * _N + i]) if hit else np.float32(0.0)
-        written[i] = a if turn == 0.0 else (c if turn == 1.0 else b)
-        written[_N + i] = b if turn == 0.0 else (a if turn == 1.0 else c)
-        written[2 * _N + i] = c if turn == 0.0 else (b if turn == 1.0 else a)
-
-
-@inner
-def _write_three(line, first, rows):
-    """Write three rows of a run's pixels as channels of a line of an image."""
-    if line.shape[0] == 3 * _N:  # the number of pixels known, the loop is unrolled
-        for j in range(_N):
-            k = np.uint64(first + j)
-            line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[_N + k], rows[2 * _N + k]
-        return
-    for j in range(line.shape[0] // 3):
-        k = first + j
-        line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[_N + k], rows[2 * _N + k]
+def _angle(x, y, z, single, hit, has_area):
+    """Return the angles between normals (x, y, z) and ways back; NaN where no face is seen, pi/2 of one without area."""
+    u, v, w = _row(single, _RAY), _row(single, _RAY + _N), _row(single, _RAY + 2 * _N)
+    cx, cy, cz = y * w - z * v, z * u - x * w, x * v - y * u
+    across = root(multiply_add(cz, cz, multiply_add(cy, cy, cx * cx)))
+    back = multiply_add(z, w, multiply_add(y, v, x * u))  # > 0 of a face whose back is seen
+    zero = splat_like(x, _ZERO)
+    along = most(back, zero - back)
+    steep = across > along
+    t = choose(steep, along, across) / choose(steep, across, along)
+    s = t * t
+    s2 = s * s
+    s4 = s2 * s2
+    low = multiply_add(s2, multiply_add(s, _A3, _A2), multiply_add(s, _A1, _A0))
+    high = multiply_add(s2, multiply_add(s, _A7, _A6), multiply_add(s, _A5, _A4))
+    angle = t * multiply_add(s4, multiply_add(s4, _A8, high), low)
+    half_pi = splat_like(s, _HALF_PI)
+    angle = choose(steep, half_pi - angle, angle)
+    angle = choose(back > zero, splat_like(s, _PI) - angle, angle)
+    return choose(hit, choose(has_area, angle, half_pi), splat_like(s, _NONE))
 
 
 @lean_kernel
 def derive_tile(
     scene, faces, lattice, pixels, names, camera, rays, parallel, axes, frame, row0, col0, n_rows, n_cols,
-    row_b, col_b, surface, work,
+    row_b, col_b, surface, streamed, read_again, work,
 ):  # fmt: skip
     """Write what follows from the faces that a tile's pixels show into the images of a `Surface`.
 
@@ -279,40 +313,73 @@ def derive_tile(
     direction. ``axes`` (3, 3) takes normals from the scene's axes to those of the image, ``frame`` (3, 4) positions relative
     to the camera's centre to the image's. The tile is n_rows x n_cols pixels at (row0, col0); of ``barycentric``, which may
     be an image of the tile alone, at (row_b, col_b). Where no face is seen there are 0 0 0 for weights and normals, NaN for
-    the others. ``work`` is a `DeriveScratch`.
+    the others. With ``streamed`` images are written past the caches, but for ``barycentric`` where that is ``read_again``.
+    ``work`` is a `DeriveScratch`.
     """
-    exact, written = work.exact, work.written
-    ox, oy, oz = camera[0], camera[1], camera[2]
+    exact, whole, single, found = work.exact, work.whole, work.single, work.found
     if (
         row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0
     ):  # never; it tells the compiler not to provide for negative indices
         return
+    _prepare(lattice, camera, rays, parallel, frame, exact)
+    f00, f01, f02 = np.float32(axes[0, 0]), np.float32(axes[0, 1]), np.float32(axes[0, 2])
+    f10, f11, f12 = np.float32(axes[1, 0]), np.float32(axes[1, 1]), np.float32(axes[1, 2])
+    f20, f21, f22 = np.float32(axes[2, 0]), np.float32(axes[2, 1]), np.float32(axes[2, 2])
+    with_weights, with_positions = surface.barycentric.size > 0, surface.position.size > 0
+    with_normals, with_angles = surface.normal.size > 0, surface.view_angle.size > 0
+    n_looked_up = (n_cols + _N - 1) // _N * _N
     for row in range(n_rows):
+        _look_up(scene, faces, names[row * STRIDE : row * STRIDE + n_looked_up], found, work.turns)
         for col in range(0, n_cols, _N):
-            width, at = min(_N, n_cols - col), row * STRIDE + col
-            _gather(scene, faces, names[at : at + _N], ox, oy, oz, work)
-            _meet(pixels.x[at : at + _N], pixels.y[at : at + _N], lattice, rays, parallel, exact)
-            left = col0 + col
-            if surface.barycentric.size > 0:
-                _weights(exact, written)
-                _write_three(
-                    surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)],
-                    0,
-                    written,
-                )
-            if surface.normal.size > 0 or surface.view_angle.size > 0:
-                _unit_normals(exact)
-            if surface.view_angle.size > 0:
-                _angles(rays, parallel, exact, written)
-                line = surface.view_angle[row0 + row, left : left + width]
-                for j in range(width):
-                    line[j] = written[j]
-            if surface.normal.size > 0:
-                _turned_normals(axes, exact, written)
-                _write_three(surface.normal[row0 + row, 3 * left : 3 * (left + width)], 0, written)
-            if surface.position.size > 0:
-                _moved_positions(frame, exact)
-                _write_three(surface.position[row0 + row, 3 * left : 3 * (left + width)], _POSITION, exact)
+            width, at, left = min(_N, n_cols - col), row * STRIDE + col, col0 + col
+            places, clusters = found[col : col + _N], found[MAX_TILE + col : MAX_TILE + col + _N]
+            n_wide = _gather(scene, faces, names[at : at + _N], places, clusters, work)
+            store(whole, _TURN, load16(work.turns, col))
+            store(whole, _X, load16(pixels.x, at))
+            store(whole, _Y, load16(pixels.y, at))
+            if parallel:
+                _add_linear(exact, _PLACE, whole, exact, _ORIGINS)
+            if n_wide == 0:
+                _meet(whole[_STEPS:], scene.step, exact, whole, single)
+            else:
+                _with_wide(scene, places, clusters, n_wide, work)
+                _meet(exact[_VERTICES:], 1.0, exact, whole, single)
+            turn = load16(work.turns, col)
+            if with_weights:
+                a, b, c = _weights(single, turn)
+                line = surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)]
+                write_three(line, a, b, c, single, _SPARE, streamed and not read_again)
+            if with_normals or with_angles:
+                x, y, z = _row(single, _NORMAL), _row(single, _NORMAL + _N), _row(single, _NORMAL + 2 * _N)
+                square = multiply_add(z, z, multiply_add(y, y, x * x))
+                zero = splat_like(square, _ZERO)
+                hit = turn > np.int32(-1)
+                has_area = (square > zero) & (splat_like(square, _INFINITE) > square)
+                if with_angles:
+                    angle = _angle(x, y, z, single, hit, has_area)
+                    write_one(
+                        surface.view_angle[row0 + row, left : left + width], angle, single, _SPARE, streamed
+                    )
+                if with_normals:
+                    seen = hit & has_area
+                    scale = splat_like(square, _ONE) / root(square)
+                    x, y, z = (
+                        choose(seen, x * scale, zero),
+                        choose(seen, y * scale, zero),
+                        choose(seen, z * scale, zero),
+                    )
+                    a = multiply_add(x, f00, multiply_add(y, f01, z * f02))
+                    b = multiply_add(x, f10, multiply_add(y, f11, z * f12))
+                    c = multiply_add(x, f20, multiply_add(y, f21, z * f22))
+                    line = surface.normal[row0 + row, 3 * left : 3 * (left + width)]
+                    write_three(line, a, b, c, single, _SPARE, streamed)
+            if with_positions:
+                if parallel:
+                    _add_linear(exact, _POSITION, whole, exact, _MOVED)
+                line = surface.position[row0 + row, 3 * left : 3 * (left + width)]
+                write_three_of(line, exact, _POSITION, streamed)
+    if streamed:
+        end_streams()
 
 
 @lean_kernel

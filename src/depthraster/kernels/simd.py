@@ -1,10 +1,10 @@
 """Short vectors of numbers as values in kernels: for loops that the compiler would not make vectors of by itself.
 
 `load4`, `load8`, `load16` and `pair` make vectors of an array's elements, `store` and `stream` write them back, and
-`prefetch` has the elements come nearer beforehand; vectors are subtracted (whole numbers), compared by > and ==, and masks
-are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second operand counts for
-every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The commonest change is
-another operation: a line of `_OPERATIONS`, or an intrinsic.
+`prefetch` has the elements come nearer beforehand; vectors are reckoned with by + - * and / (floats), compared by > and ==,
+and masks are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second operand
+counts for every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The commonest
+change is another operation: a line of `_OPERATIONS`, or an intrinsic.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = [
     "eight",
     "fence",
     "four",
+    "interleaved",
     "least",
     "load4",
     "load8",
@@ -35,6 +36,7 @@ __all__ = [
     "none_negative",
     "pair",
     "prefetch",
+    "root",
     "splat_like",
     "store",
     "stream",
@@ -73,8 +75,18 @@ def _compared(builder: Any, sign: str, lane: types.Type, a: Any, b: Any) -> Any:
     return compare(sign, a, b)
 
 
+def _either(whole: str, real: str) -> Callable[..., Any]:
+    """Return what makes an operation by the builder's method for whole numbers, or by that for floats."""
+    return lambda builder, lane, a, b: getattr(builder, real if isinstance(lane, types.Float) else whole)(
+        a, b
+    )
+
+
 _OPERATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    operator.sub: lambda builder, lane, a, b: builder.sub(a, b),  # whole numbers only; see `multiply_add`
+    operator.add: _either("add", "fadd"),
+    operator.sub: _either("sub", "fsub"),
+    operator.mul: _either("mul", "fmul"),
+    operator.truediv: lambda builder, lane, a, b: builder.fdiv(a, b),  # floats only
     operator.and_: lambda builder, lane, a, b: builder.and_(a, b),
     operator.or_: lambda builder, lane, a, b: builder.or_(a, b),
     operator.gt: lambda builder, lane, a, b: _compared(builder, ">", lane, a, b),
@@ -236,6 +248,25 @@ def _part(n: int) -> Callable[..., Any]:
 four, eight = _part(4), _part(8)
 
 
+@intrinsic(prefer_literal=True)
+def interleaved(typing, a, b, c, number):
+    """Return a third of the lanes of three vectors taken in turn, a0 b0 c0 a1 ...; the number is a constant, from 0."""
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+    places = [
+        divmod(number.literal_value * a.n + lane, 3) for lane in range(a.n)
+    ]  # which lane, of which vector
+
+    def make(context, builder, sig, args):
+        two = builder.shuffle_vector(
+            args[0], args[1], _lanes([lane + a.n * (which % 2) for lane, which in places])
+        )
+        every = [a.n + lane if which == 2 else k for k, (lane, which) in enumerate(places)]
+        return builder.shuffle_vector(two, args[2], _lanes(every))
+
+    return a(a, b, c, number), make
+
+
 @intrinsic
 def as_float(typing, value):
     """Return lanes of int32 as float32."""
@@ -282,6 +313,18 @@ def multiply_add(typing, a, b, c):
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return a(a, b, c), make
+
+
+@intrinsic
+def root(typing, value):
+    """Return the square roots."""
+
+    def make(context, builder, sig, args):
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        name = f"llvm.sqrt.v{value.n}f{value.lane.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return value(value), make
 
 
 @intrinsic
