@@ -21,7 +21,7 @@ CELLS = kernels.CELLS
 # Compiled into kernels only; these are doors to them.
 @numba.njit
 def bound(view, x, y, z, half, slack, parallel):
-    return kernels._bound_cluster(view, x, y, z, half, slack, parallel)
+    return kernels.bound_cluster(view, x, y, z, half, slack, parallel)
 
 
 @numba.njit

@@ -8,20 +8,26 @@ import pytest
 
 from depthraster.kernels.simd import (
     as_float,
+    as_whole,
     before_line,
+    bits_of,
     choose,
     eight,
     fence,
     four,
     interleaved,
     least,
+    least_lane,
     load4,
     load8,
     load16,
+    lowest_bit,
     most,
     multiply_add,
+    negative,
     none_negative,
     pair,
+    popcount,
     prefetch,
     root,
     splat_like,
@@ -189,3 +195,56 @@ def test_whole_numbers():
         np.testing.assert_array_equal(whole[:4], expected)
         np.testing.assert_array_equal(out, expected.astype(np.float32))
         np.testing.assert_array_equal(whole[4:], np.maximum(expected, a[4:]))
+
+
+def test_doubles():
+    @numba.njit
+    def reckoned(a, b, c, out):
+        x, y, z = load8(a, 0), load8(b, 0), load8(c, 0)
+        store(out[0], 0, x + y)
+        store(out[1], 0, x - 0.5)
+        store(out[2], 0, negative(x))
+        store(out[3], 0, multiply_add(x, y, z))
+        store(out[4], 0, choose(none_negative(x, y, z), x, y))
+        return least_lane(x)
+
+    for _ in range(50):
+        a, b, c = RNG.choice([-2.0, -1.0, -0.5, 0.25, 0.5, 1.0, 3.0], (3, 8))
+        out = np.empty((5, 8))
+        assert reckoned(a, b, c, out) == a.min()
+        expected = a + b, a - 0.5, -a, a * b + c, np.where((a >= 0) & (b >= 0) & (c >= 0), a, b)
+        np.testing.assert_array_equal(out, expected)
+
+
+def test_masks_as_bits():
+    @numba.njit
+    def bits(a, b):
+        x, y = load8(a, 0), load8(b, 0)
+        some = bits_of((x >= y) & (x >= np.float32(0.0)))
+        return some, popcount(some), bits_of(four(x, 1) > four(y, 1))
+
+    for _ in range(50):
+        a, b = RNG.integers(-2, 3, (2, 8)).astype(np.float32)
+        some, n, last = bits(a, b)
+        assert some == sum(1 << k for k in np.flatnonzero((a >= b) & (a >= 0)))
+        assert n == ((a >= b) & (a >= 0)).sum()
+        assert last == sum(1 << k for k in np.flatnonzero(a[4:] > b[4:]))
+
+
+def test_floats_become_whole():
+    @numba.njit
+    def whole(a, out):
+        store(out, 0, as_whole(load8(a, 0)))
+
+    a, out = np.array([0.0, -0.0, 0.99, 1.0, -0.99, -1.5, 7e6, -7e6], np.float32), np.empty(8, np.int32)
+    whole(a, out)
+    np.testing.assert_array_equal(out, np.trunc(a))
+
+
+def test_lowest_bits():
+    @numba.njit
+    def lowest(bits):
+        return lowest_bit(bits)
+
+    for k in range(64):
+        assert lowest(np.uint64((2**63 + 5) << k & (2**64 - 1))) == k

@@ -251,6 +251,47 @@ def test_faces_that_reach_behind_the_camera_hide(lens):
     np.testing.assert_array_equal(seen.visible[inside], height[inside] < 1)
 
 
+def test_a_few_large_faces_hide_many_points():
+    """Sheets in front of one another, each narrower than what is behind it; each face lies before thousands of blocks."""
+    depths, halves = np.arange(5.0, 13.0), np.linspace(0.1, 0.45, 8)  # of the greatest x / z and y / z
+    square, faces = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]), np.array([[0, 1, 2], [0, 2, 3]])
+    corners = np.concatenate(
+        [np.column_stack([square * half * z, np.full(4, z)]) for z, half in zip(depths, halves, strict=True)]
+    )
+    mesh = corners, np.concatenate([faces + 4 * k for k in range(8)])
+    rng = np.random.default_rng(12)
+    slope, z = rng.uniform(-0.5, 0.5, (300_000, 2)), rng.uniform(1.0, 15.0, 300_000)
+    points = np.column_stack([slope * z[:, None], z])
+    calibration = dr.Calibration(1000, 1000, 1000.0)
+    at = np.abs(slope).max(axis=1)
+    hides = (at[:, None] < halves) & (depths < z[:, None])
+    unsure = (np.abs(at[:, None] - halves) < 1e-6).any(axis=1) | (np.abs(z[:, None] - depths) < 0.05).any(
+        axis=1
+    )
+    for threads in (1, 2):
+        seen = dr.visible(mesh, points, np.eye(4), calibration, threads=threads)
+        assert (seen.status >= Sight.OCCLUDED).all()
+        np.testing.assert_array_equal(seen.visible[~unsure], ~hides.any(axis=1)[~unsure])
+
+
+def test_points_far_from_all_others_are_seen_as_any():
+    """Too few for a sample to know of them: where the bins end there are others."""
+    rng = np.random.default_rng(13)
+    wall, faces = meshes.grid(30, 30, (-9, -9), (9, 9))
+    mesh = wall + [0, 0, 10], faces
+    crowd_of, lonely = rng.uniform(-0.02, 0.02, (50_000, 2)), rng.uniform(-0.48, 0.48, (50, 2))
+    slope = np.concatenate([crowd_of, lonely])
+    rng.shuffle(slope)
+    z = np.where(rng.random(len(slope)) < 0.5, 9.0, 11.0)
+    points = np.column_stack([slope * z[:, None], z])
+    calibration = dr.Calibration(1000, 1000, 1000.0)
+    seen = dr.visible(mesh, points, np.eye(4), calibration)
+    np.testing.assert_array_equal(seen.visible, z < 10)
+    table = dr.visibility_table(mesh, points, [(np.eye(4), calibration)])
+    np.testing.assert_array_equal(table.point, np.flatnonzero(z < 10))
+    np.testing.assert_allclose(table.pixel, seen.pixel[table.point])
+
+
 def test_both_sides_of_a_sheet_hide():
     vertices, faces = meshes.grid(3, 3, (-5, -5), (5, 5))
     points = [[0.3, 0.2, 4.0], [0.3, 0.2, 6.0]]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sight", "Visibility", "VisibilityTable", "visibility_table", "visible"]
 
-_AT_ONCE = 4  # cameras at most: each takes 65 bytes per point
+_AT_ONCE = 8  # cameras at most: each takes 29 bytes per point
+_AHEAD = 2  # cameras per thread that may wait for an earlier one to be ready
 
 Array = npt.NDArray[np.float64]
 Columns = tuple[npt.NDArray[Any], ...]
@@ -162,7 +163,7 @@ def visible(
     n_threads = thread_count(threads)
     scene = Scene.from_mesh(scene, threads=threads)
     looking = Looking(scene, Points.as_given(coordinates.reshape(-1, 3)), tolerance, n_threads)
-    _, status, pixel, depth = looking.at(transform, calibration)
+    status, pixel, depth = looking.at(transform, calibration)
     shape = coordinates.shape[:-1]
     return Visibility(status.reshape(shape), pixel.reshape(*shape, 2), depth.reshape(shape))
 
@@ -209,44 +210,67 @@ def visibility_table(
     total = len(views) if isinstance(views, Sized) else None
     # Each thread has cameras of its own, as far as there are enough.
     at_once = min(n_threads, _AT_ONCE, n_threads if total is None else max(total, 1))
-    several = Points.in_order(coordinates)
+    several = Points.in_order(coordinates, n_threads)
     idle = [Looking(scene, several, tolerance, -(-n_threads // at_once)) for _ in range(at_once)]
 
     def look(index: int, view: Any) -> tuple[str, Columns]:
         label, looking = label_of(view, index), idle.pop()
         try:
-            inside, status, pixel, depth = looking.at(*place_of(view), inside_only=True)
-            which = inside[status[inside] == sight.VISIBLE]
-            point = np.sort(several.index_of(which))
-            which = several.place_of(point)
-            return label, (point, np.full(len(point), index, np.int32), pixel[which], depth[which])
+            return label, looking.visible_from(*place_of(view))
         except (TypeError, ValueError) as error:
             raise type(error)(f"view {label!r}: {error}") from error
         finally:
             idle.append(looking)
 
     labels: list[str] = []
-    found: list[Columns] = []
-    for label, columns in _in_order(look, views, at_once):
+    counts: list[int] = []
+    point, pixel, depth = _Column(np.int64), _Column(np.float64, 2), _Column(np.float64)
+    for label, found in _in_order(look, views, at_once):
         labels.append(label)
-        found.append(columns)
+        counts.append(len(found[0]))
+        for column, part in zip((point, pixel, depth), found, strict=True):
+            column.append(part, 0 if total is None else total - len(labels))
         if progress is not None:
             progress(len(labels), total)
-    empty = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, 2)), np.empty(0))
-    point, view_of, pixel_of, depth_of = (np.concatenate(parts) for parts in zip(empty, *found, strict=True))
-    return VisibilityTable(point, view_of, pixel_of, depth_of, len(coordinates), len(labels), tuple(labels))
+    view_of = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return VisibilityTable(
+        point.array, view_of, pixel.array, depth.array, len(coordinates), len(labels), tuple(labels)
+    )
+
+
+class _Column:
+    """An array that grows: while threads look, what they have found is put in its place."""
+
+    def __init__(self, dtype: npt.DTypeLike, width: int | None = None) -> None:
+        self._memory, self._n = np.empty((0,) if width is None else (0, width), dtype), 0
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """Return what there is."""
+        return self._memory[: self._n]
+
+    def append(self, part: npt.NDArray[Any], n_to_come: int) -> None:
+        """Add a part, after which as many are to come as far as is known."""
+        stop = self._n + len(part)
+        if stop > len(self._memory):
+            # Memory that nothing is written to costs nothing.
+            grown = np.empty((stop + max(stop, n_to_come * len(part) * 5 // 4), *part.shape[1:]), part.dtype)
+            grown[: self._n] = self.array
+            self._memory = grown
+        self._memory[self._n : stop] = part
+        self._n = stop
 
 
 def _in_order(
     look: Callable[[int, Any], tuple[str, Columns]], views: Iterable[Any], at_once: int
 ) -> Iterator[tuple[str, Columns]]:
-    """Yield what ``look`` returns for each view and its number, in their order; it works at several."""
+    """Yield what ``look`` returns for each view and its number, in their order; it works at several at once."""
     pending: deque[Future[tuple[str, Columns]]] = deque()
     with ThreadPoolExecutor(at_once) as pool:
         try:
             for index, view in enumerate(views):
                 pending.append(pool.submit(look, index, view))
-                if len(pending) > at_once:
+                if len(pending) > _AHEAD * at_once:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -264,8 +288,8 @@ def _checked_points(value: npt.ArrayLike) -> Array:
         ) from None
     if points.ndim == 0 or points.shape[-1] != 3:
         raise ValueError(f"points have the shape {points.shape}; (..., 3) is needed: pass x, y, z")
-    bad = ~np.isfinite(points).all(axis=-1)
-    if bad.any():
+    if not np.isfinite(points).all():
+        bad = ~np.isfinite(points).all(axis=-1)
         raise ValueError(
             f"{np.count_nonzero(bad)} of {bad.size} points are not finite, the first at {np.flatnonzero(bad)[0]}; finite "
             "numbers are needed: leave those points out"

@@ -20,7 +20,7 @@ from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.memory import aligned
 
-__all__ = ["CELLS", "Occlusion", "front_to_back", "is_hidden", "look_again", "occlusion"]
+__all__ = ["CELLS", "Occlusion", "bound_cluster", "front_to_back", "is_hidden", "look_again", "occlusion"]
 
 CELLS = 32  # along each side of a tile
 # Times that the boxes of clusters have to cover a tile, for it to be worth looking what is hidden. They measure about twice
@@ -63,7 +63,7 @@ def _cell(x, least, per_cell):
 
 
 @inner
-def _bound_cluster(view, x, y, z, half, slack, parallel):
+def bound_cluster(view, x, y, z, half, slack, parallel):
     """Return x0, x1, y0, y1 around a cluster in the plane, infinite where it is not all in front, and its least Z."""
     hx, hy, hz = np.float64(half[0]), np.float64(half[1]), np.float64(half[2])
     px = view[0, 0] * x + view[0, 1] * y + view[0, 2] * z + view[0, 3]
@@ -141,7 +141,7 @@ def front_to_back(centre_of, half_of, extent, view, bounds, parallel, chosen, wo
     cover = 0.0
     for i in range(n):
         c = chosen[i]
-        x0, x1, y0, y1, z0 = _bound_cluster(
+        x0, x1, y0, y1, z0 = bound_cluster(
             view, centre_of[c, 0], centre_of[c, 1], centre_of[c, 2], half_of[c], slack, parallel
         )
         rows = min(y1, bounds[3]) - max(y0, bounds[2])

@@ -1,10 +1,10 @@
 """Short vectors of numbers as values in kernels: for loops that the compiler would not make vectors of by itself.
 
 `load4`, `load8`, `load16` and `pair` make vectors of an array's elements, `store` and `stream` write them back, and
-`prefetch` has the elements come nearer beforehand; vectors are reckoned with by + - * and / (floats), compared by > and ==,
-and masks are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second operand
-counts for every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The commonest
-change is another operation: a line of `_OPERATIONS`, or an intrinsic.
+`prefetch` has the elements come nearer beforehand; vectors are reckoned with by + - * and / (floats), compared by >, >= and
+==, and masks are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second
+operand counts for every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The
+commonest change is another operation: a line of `_OPERATIONS`, or an intrinsic.
 """
 
 from __future__ import annotations
@@ -21,20 +21,26 @@ from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "as_float",
+    "as_whole",
     "before_line",
+    "bits_of",
     "choose",
     "eight",
     "fence",
     "four",
     "interleaved",
     "least",
+    "least_lane",
     "load4",
     "load8",
     "load16",
+    "lowest_bit",
     "most",
     "multiply_add",
+    "negative",
     "none_negative",
     "pair",
+    "popcount",
     "prefetch",
     "root",
     "splat_like",
@@ -90,9 +96,10 @@ _OPERATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.and_: lambda builder, lane, a, b: builder.and_(a, b),
     operator.or_: lambda builder, lane, a, b: builder.or_(a, b),
     operator.gt: lambda builder, lane, a, b: _compared(builder, ">", lane, a, b),
+    operator.ge: lambda builder, lane, a, b: _compared(builder, ">=", lane, a, b),
     operator.eq: lambda builder, lane, a, b: _compared(builder, "==", lane, a, b),
 }
-_GIVE_MASKS = (operator.gt, operator.eq)
+_GIVE_MASKS = (operator.gt, operator.ge, operator.eq)
 
 
 def _provide(symbol: Callable[..., Any], make: Callable[..., Any]) -> None:
@@ -278,6 +285,72 @@ def as_float(typing, value):
 
 
 @intrinsic
+def as_whole(typing, value):
+    """Return lanes of float32 as int32, without what comes after the point; they have to fit."""
+
+    def make(context, builder, sig, args):
+        return builder.fptosi(args[0], context.get_value_type(sig.return_type))
+
+    return Vector(types.int32, value.n)(value), make
+
+
+@intrinsic
+def bits_of(typing, mask):
+    """Return a mask as a whole number: its lanes are the bits, the first the lowest."""
+
+    def make(context, builder, sig, args):
+        return builder.zext(builder.bitcast(args[0], ir.IntType(mask.n)), ir.IntType(64))
+
+    return types.int64(mask), make
+
+
+@intrinsic
+def popcount(typing, bits):
+    """Return how many bits of an int64 are set."""
+
+    def make(context, builder, sig, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), make
+
+
+@intrinsic
+def lowest_bit(typing, bits):
+    """Return the number of the lowest bit of a uint64 that is set; one has to be."""
+
+    def make(context, builder, sig, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), make
+
+
+@intrinsic
+def negative(typing, value):
+    """Return the negatives of floats."""
+
+    def make(context, builder, sig, args):
+        return builder.fneg(args[0])
+
+    return value(value), make
+
+
+@intrinsic
+def least_lane(typing, value):
+    """Return the least of a vector's lanes, of which none is NaN."""
+
+    def make(context, builder, sig, args):
+        part, n = args[0], value.n
+        while n > 1:
+            n //= 2
+            nothing = ir.Constant(part.type, ir.Undefined)
+            low, high = (builder.shuffle_vector(part, nothing, _lanes(list(range(k, k + n)))) for k in (0, n))
+            part = builder.select(_compared(builder, "<", value.lane, low, high), low, high)
+        return builder.extract_element(part, ir.Constant(ir.IntType(32), 0))
+
+    return value.lane(value), make
+
+
+@intrinsic
 def splat_like(typing, vector, value):
     """Return a vector like another, with a value in every lane."""
 
@@ -332,7 +405,7 @@ def none_negative(typing, a, b, c):
     """Return a mask of the lanes in which none of three is less than 0: which of two zeros counts as less is not said."""
 
     def make(context, builder, sig, args):
-        whole = ir.VectorType(ir.IntType(32), a.n)
+        whole = ir.VectorType(ir.IntType(a.lane.bitwidth), a.n)
         bits = builder.or_(
             builder.or_(*(builder.bitcast(v, whole) for v in args[:2])), builder.bitcast(args[2], whole)
         )
