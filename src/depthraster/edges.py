@@ -18,7 +18,7 @@ from depthraster.transforms import invert
 
 __all__ = ["checked_tolerance", "edge_layer"]
 
-_ROWS = 32  # that a thread takes at a time
+_ROWS = 64  # that a thread takes at a time
 
 Array = npt.NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def edge_layer(
     def mark(first: int) -> None:
         mark_edges(
             scene._arrays, places, axes, lens, tolerance, least, CELL, face_index, ranges,
-            first, min(first + _ROWS, len(edges)), edges,
+            first, min(first + _ROWS, len(edges)), np.empty(edges.shape[1], np.float32), edges,
         )  # fmt: skip
 
     with ThreadPoolExecutor(threads) as pool:

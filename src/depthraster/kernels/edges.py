@@ -14,6 +14,7 @@ from depthraster.kernels.jit import inlined, inner, lean_kernel
 
 __all__ = ["STEEPEST", "mark_edges"]
 
+_RUN = 512  # pixels that are picked out together
 STEEPEST = 10.0  # of what slopes explain: no more than so many times the distance of the two rays
 
 
@@ -75,7 +76,7 @@ def _breaks_off(
 
 @lean_kernel
 def mark_edges(
-    scene, faces, axes, lens, tolerance, least, spacing, face_index, ranges, first, last, edges
+    scene, faces, axes, lens, tolerance, least, spacing, face_index, ranges, first, last, low, edges
 ):  # fmt: skip
     """Write ``edges`` (H, W) bool of the rows first .. last - 1: where the surface breaks off towards one of 4 neighbours.
 
@@ -84,18 +85,22 @@ def mark_edges(
     planes, but `STEEPEST` times the distance of the two rays there at most. Less than ``tolerance`` times that distance,
     a slope of 45 degrees, is no jump, and near enough to a plane. ``axes`` (3, 3) takes the scene's axes to the camera's,
     ``lens`` is that of ``lens.py``. ``least`` (rows, cols) bounds the angle between neighbouring rays in cells of
-    ``spacing`` pixels (of parallel rays, their distance) from below.
+    ``spacing`` pixels (of parallel rays, their distance) from below; ``low`` (W) float32 is worked in.
     """
     height, width = face_index.shape
     parallel = lens[14] == ORTHOGRAPHIC
+    if first < 0:  # never; it tells the compiler not to provide for negative indices below
+        return
     for row in range(first, last):
+        if row == first or row % spacing == 0:
+            for col in range(width):
+                low[col] = np.float32(tolerance * least[row // spacing, col // spacing])
         up, down = max(row - 1, 0), min(row + 1, height - 1)
-        for cell in range((width + spacing - 1) // spacing):
-            start, stop = cell * spacing, min((cell + 1) * spacing, width)
+        for start in range(0, width, _RUN):
+            stop = min(start + _RUN, width)
             inner_start, inner_stop = max(start, 1), min(stop, width - 1)
-            low = np.float32(tolerance * least[row // spacing, cell])
             n_picked = _pick_out(
-                inner_stop - inner_start, np.float32(0.0) if parallel else low, low if parallel else np.float32(0.0),
+                inner_stop - inner_start, low[inner_start:], parallel,
                 face_index[row, inner_start - 1 :], face_index[up, inner_start:], face_index[down, inner_start:],
                 ranges[row, inner_start - 1 :], ranges[up, inner_start:], ranges[down, inner_start:],
                 edges[row, inner_start:],
@@ -111,14 +116,15 @@ def mark_edges(
             for col in range(start, stop):
                 if edges[row, col]:
                     edges[row, col] = _is_edge(
-                        scene, faces, axes, lens, tolerance, row, col, face_index, ranges
+                        scene, faces, axes, lens, tolerance, low[col], row, col, face_index, ranges
                     )
 
 
 @inner
-def _is_edge(scene, faces, axes, lens, tolerance, row, col, face_index, ranges):
+def _is_edge(scene, faces, axes, lens, tolerance, low, row, col, face_index, ranges):
     """Whether the surface breaks off beside a pixel."""
     own, mine = face_index[row, col], np.float64(ranges[row, col])
+    along, aside = _without_slope(low, lens[14] == ORTHOGRAPHIC)
     for side in range(4):
         other_row = row + (side == 1) - (side == 3)
         other_col = col + (side == 0) - (side == 2)
@@ -129,9 +135,10 @@ def _is_edge(scene, faces, axes, lens, tolerance, row, col, face_index, ranges):
             or other_col >= face_index.shape[1]
         ):
             continue
-        other, theirs = face_index[other_row, other_col], np.float64(ranges[other_row, other_col])
-        if other == own:
+        other, there = face_index[other_row, other_col], ranges[other_row, other_col]
+        if _is_near(own, ranges[row, col], other, there, along, aside):
             continue
+        theirs = np.float64(there)
         if _breaks_off(
             scene, faces, axes, lens, tolerance, row, col, other_row, other_col, own, other, mine, theirs
         ):
@@ -140,27 +147,35 @@ def _is_edge(scene, faces, axes, lens, tolerance, row, col, face_index, ranges):
 
 
 @inner
-def _pick_out(n, low, fixed, own, above, below, here, higher, lower, picked):
+def _pick_out(n, low, parallel, own, above, below, here, higher, lower, picked):
     """Mark those of n pixels that show a face and may be at an edge: not if all neighbours are surely near; count them.
 
-    ``own`` and ``here``, the faces and ranges of the row itself, begin one pixel before the others.
+    ``own`` and ``here``, the faces and ranges of the row itself, begin one pixel before the others. ``low`` is the range
+    between neighbours that no slope need explain, for a range of 1 or, of ``parallel`` rays, for any.
     """
-    n_picked = 0
     for i in range(n):
         name, length = own[i + 1], here[i + 1]
+        along, aside = _without_slope(low[i], parallel)
         picked[i] = (name >= 0) & ~(
-            _is_near(name, length, own[i], here[i], low, fixed)
-            & _is_near(name, length, own[i + 2], here[i + 2], low, fixed)
-            & _is_near(name, length, above[i], higher[i], low, fixed)
-            & _is_near(name, length, below[i], lower[i], low, fixed)
+            _is_near(name, length, own[i], here[i], along, aside)
+            & _is_near(name, length, own[i + 2], here[i + 2], along, aside)
+            & _is_near(name, length, above[i], higher[i], along, aside)
+            & _is_near(name, length, below[i], lower[i], along, aside)
         )
+    n_picked = 0
     for i in range(n):
         n_picked += picked[i]
     return n_picked
 
 
 @inlined
-def _is_near(name, length, other, there, low, fixed):
+def _without_slope(low, parallel):
+    """Return what a range may change by between neighbours on a surface that has no slope: per range, and in any case."""
+    return np.float32(0.0) if parallel else low, low if parallel else np.float32(0.0)
+
+
+@inlined
+def _is_near(name, length, other, there, along, aside):
     """Whether a neighbour surely shows the same surface."""
     nearer = length if length < there else there
-    return (other == name) | ((other >= 0) & (abs(length - there) <= low * nearer + fixed))
+    return (other == name) | ((other >= 0) & (abs(length - there) <= along * nearer + aside))
