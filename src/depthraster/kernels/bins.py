@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.kernels.jit import inlined, inner, kernel, lean_kernel
+from depthraster.kernels.memory import aligned_empty
 from depthraster.kernels.simd import choose, least_lane, load8, negative, splat_like
 
 __all__ = [
@@ -89,7 +90,7 @@ class Room:
     def _empty(n_bins: int, n_rays: int, n: int) -> Blocks:
         return Blocks(
             np.empty(n_bins + 1, np.int32), np.empty(n_rays), np.empty(n_rays), np.empty(n_rays),
-            np.empty(n_rays, np.int32), _uncleared(n * SIZE),
+            np.empty(n_rays, np.int32), aligned_empty((n * SIZE,), np.float64),
             np.empty(n * N, np.int32), np.empty(5 * (n + AHEAD), np.float32),
         )  # fmt: skip
 
@@ -101,13 +102,6 @@ class Room:
             n = max(n_rays // N + grid.rows, len(has.rays) // N)
             has = self._blocks = self._empty(max(n_bins, len(has.first) - 1), n_rays, n)
         return has
-
-
-def _uncleared(n: int) -> npt.NDArray[np.float64]:
-    """Return an array whose data begins at a cache line; unlike `aligned`'s it is not cleared."""
-    raw = np.empty(n + 8)
-    start = (-raw.ctypes.data % 64) // 8
-    return raw[start : start + n]
 
 
 @inlined

@@ -23,6 +23,7 @@ from depthraster.kernels.cover import (
     draw_windows,
 )
 from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.memory import LINE
 from depthraster.kernels.occlusion import is_hidden, look_again
 from depthraster.kernels.placing import place_vertices, turn_out
 from depthraster.kernels.planes import clip_parallel, homogeneous_planes, is_seen, projected_planes
@@ -33,7 +34,6 @@ __all__ = ["draw_clusters"]
 
 _V = MAX_VERTICES
 
-_LINE = 64  # bytes that come at a time
 _BENT = 0.25  # pixels that the edges of small faces may leave their chords by
 _TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are not projected
 
@@ -46,12 +46,12 @@ def _ask_for(scene, clusters, at, names):
     cluster = np.int64(clusters[at])
     first, n = scene.first_vertex[cluster], 3 * np.int64(scene.n_vertices[cluster])
     first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
-    for i in range(first, first + n, _LINE // 4):
+    for i in range(first, first + n, LINE // 4):
         prefetch(scene.narrow, i)
-    for i in range(3 * first_face, 3 * end_face, _LINE):
+    for i in range(3 * first_face, 3 * end_face, LINE):
         prefetch(scene.corners, i)
     if names is not None:
-        for i in range(first_face, end_face, _LINE // 4):
+        for i in range(first_face, end_face, LINE // 4):
             prefetch(scene.face_ids, i)
 
 
