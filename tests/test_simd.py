@@ -24,6 +24,7 @@ from depthraster.kernels.simd import (
     lowest_bit,
     most,
     multiply_add,
+    nearest_whole,
     negative,
     none_negative,
     pair,
@@ -92,6 +93,20 @@ def test_vectors_past_the_caches():
         at = -target.ctypes.data % (16 * target.itemsize) // target.itemsize
         _streamed(source, target, at)
         np.testing.assert_array_equal(target, np.pad(source[3:19], (at, 84 - at)))
+
+
+def test_nearest_whole_numbers():
+    @numba.njit
+    def rounded(source, target):
+        store(target, 0, nearest_whole(load16(source, 0)))
+
+    source = np.array(
+        [0, -0.0, 0.5, 1.5, 2.5, -0.5, -1.5, 0.49999997, 1e6, -1e6, 2e9, -2e9, 3.7, -3.7, 7.5, -8.5],
+        np.float32,
+    )
+    target = np.zeros(16, np.int32)
+    rounded(source, target)
+    np.testing.assert_array_equal(target, np.rint(source).astype(np.int32))
 
 
 def test_numbers_lane_by_lane():

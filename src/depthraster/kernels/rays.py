@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, MAX_TILE, STRIDE
-from depthraster.kernels.jit import inlined, inner, lean_kernel
+from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
-from depthraster.kernels.simd import load8, multiply_add, splat_like, store
+from depthraster.kernels.simd import eight, load8, load16, multiply_add, nearest_whole, splat_like, store
 
 __all__ = [
     "RayGrid",
@@ -60,7 +60,6 @@ class RayScratch(NamedTuple):
     cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
     slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
     lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
-    places: npt.NDArray[np.int32]  # (2 N,) of a block's pixels on the lattice
     rays: npt.NDArray[np.float64]  # (2, N) of a block, for `iterate_rays`
 
 
@@ -71,7 +70,6 @@ def ray_scratch() -> RayScratch:
         aligned(4 * _W),
         aligned(12 * _W, np.float32),
         aligned(10 * _N, np.float32),
-        aligned(2 * _N, np.int32),
         aligned((2, _N)),
     )
 
@@ -168,14 +166,20 @@ def _cubics_across(s, n, work, cubics, slopes):
     _cubic_across(work[3 * _W : 4 * _W], n, slopes[8 * _W :])
 
 
-@inlined
+@inner
 def _cubic(t, a, b, c, d):
     """Return a + b t + c t^2 + d t^3."""
     return multiply_add(t, multiply_add(t, multiply_add(t, d, c), b), a)
 
 
 @inner
-def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, places, lattice, corner, pixels, refs):
+def _four(lanes, at):
+    """Return the coefficients of 16 pixels' cubics."""
+    return load16(lanes, at), load16(lanes, at + _N), load16(lanes, at + 2 * _N), load16(lanes, at + 3 * _N)
+
+
+@inner
+def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, lattice, corner, pixels, refs):
     """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``; ``corner`` is their first pixel.
 
     A pixel's ray less its block's is what the cubics gain between the block's middle and the pixel's row, taken at the
@@ -240,18 +244,23 @@ def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, places, lat
         x_left, y_left = np.float32((refs[k, 0] - x) * per_step), np.float32((refs[k, 1] - y) * per_step)
         refs[k, 0], refs[k, 1] = x, y
         ix, iy, place = np.int32(column), np.int32(line), corner + k * BLOCK_WIDTH
-        for i in range(_N):
-            step = lanes[8 * _N + i]
-            t = centre + step
-            dx = _cubic(t, lanes[i], lanes[_N + i], lanes[2 * _N + i], lanes[3 * _N + i])
-            dy = _cubic(t, lanes[4 * _N + i], lanes[5 * _N + i], lanes[6 * _N + i], lanes[7 * _N + i])
-            dx, dy = _cubic(step, dx, dx1, dx2, dx3), _cubic(step, dy, dy1, dy2, dy3)
-            places[i] = ix + np.int32(np.rint(multiply_add(dx, steps, x_left)))
-            places[_N + i] = iy + np.int32(np.rint(multiply_add(dy, steps, y_left)))
-        for row in range(BLOCK_HEIGHT):
-            store(pixels.x, place + row * STRIDE, load8(places, row * BLOCK_WIDTH))
-            store(pixels.y, place + row * STRIDE, load8(places, _N + row * BLOCK_WIDTH))
-            store(pixels.w, place + row * STRIDE, empty)
+        for row in range(0, BLOCK_HEIGHT, 2):
+            i, there = row * BLOCK_WIDTH, place + row * STRIDE
+            step = load16(lanes, 8 * _N + i)
+            shifted = step + centre
+            a, b, c, d = _four(lanes, i)
+            dx = _cubic(shifted, a, b, c, d)
+            a, b, c, d = _four(lanes, 4 * _N + i)
+            dy = _cubic(shifted, a, b, c, d)
+            ex, ey = _cubic(step, dx, dx1, dx2, dx3), _cubic(step, dy, dy1, dy2, dy3)
+            xs = nearest_whole(multiply_add(ex, steps, x_left)) + ix
+            ys = nearest_whole(multiply_add(ey, steps, y_left)) + iy
+            store(pixels.x, there, eight(xs, 0))
+            store(pixels.x, there + STRIDE, eight(xs, 1))
+            store(pixels.y, there, eight(ys, 0))
+            store(pixels.y, there + STRIDE, eight(ys, 1))
+            store(pixels.w, there, empty)
+            store(pixels.w, there + STRIDE, empty)
 
 
 @lean_kernel
@@ -328,7 +337,6 @@ def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, lattic
                     slopes,
                     nothing,
                     lanes,
-                    scratch.places,
                     lattice,
                     (cell_row * down + sub_row) * BLOCK_HEIGHT * STRIDE + cell_col * spacing,
                     pixels,

@@ -37,6 +37,7 @@ __all__ = [
     "lowest_bit",
     "most",
     "multiply_add",
+    "nearest_whole",
     "negative",
     "none_negative",
     "pair",
@@ -290,6 +291,19 @@ def as_whole(typing, value):
 
     def make(context, builder, sig, args):
         return builder.fptosi(args[0], context.get_value_type(sig.return_type))
+
+    return Vector(types.int32, value.n)(value), make
+
+
+@intrinsic
+def nearest_whole(typing, value):
+    """Return the nearest int32 to lanes of float32, of two the even one; they have to fit."""
+
+    def make(context, builder, sig, args):
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        name = f"llvm.rint.v{value.n}f{value.lane.bitwidth}"
+        rounded = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+        return builder.fptosi(rounded, context.get_value_type(sig.return_type))
 
     return Vector(types.int32, value.n)(value), make
 
