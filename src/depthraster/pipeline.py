@@ -286,19 +286,14 @@ def _outputs(images: Images) -> tuple[Any, ...]:
     image = images.image
     pixels = image.reshape(len(image), -1)  # a view: the image is contiguous
     face_index = np.empty((0, 0), np.int32) if images.face_index is None else images.face_index
-    return (
-        images.background,
-        images.as_range,
-        image.shape[2] == 2,
-        pixels,
-        images.ranges,
-        face_index,
-        _are_streamed(images),
-    )
+    with_alpha, streamed = image.shape[2] == 2, _are_streamed(images)
+    return images.background, with_alpha, pixels, images.ranges, face_index, streamed
 
 
 def _resolve_plane(f: float, place: _Place, work: _Work, images: Images) -> None:
-    resolve_tile(work.lattice, work.pixels, work.names, f, *place[1:], *_outputs(images), work.lines)
+    resolve_tile(
+        work.lattice, work.pixels, work.names, f, *place[1:], images.as_range, *_outputs(images), work.lines
+    )
 
 
 def _leave_empty(place: _Place, images: Images) -> None:

@@ -76,17 +76,16 @@ class Lines(NamedTuple):
 
     numbers: npt.NDArray[np.float32]  # (2 STRIDE,)
     names: npt.NDArray[np.int32]  # (STRIDE,)
-    lengths: npt.NDArray[np.float32]  # (STRIDE,) for what comes in between
 
 
 def lines() -> Lines:
     """Return `Lines`."""
-    return Lines(aligned(2 * STRIDE, np.float32), aligned(STRIDE, np.int32), aligned(STRIDE, np.float32))
+    return Lines(aligned(2 * STRIDE, np.float32), aligned(STRIDE, np.int32))
 
 
 @lean_kernel
 def resolve_tile(
-    lattice, pixels, names, f, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges, face_index,
+    lattice, pixels, names, f, row0, col0, n_rows, n_cols, as_range, background, with_alpha, image, ranges, face_index,
     streamed, made,
 ):  # fmt: skip
     """Write the tile of n_rows x n_cols pixels at (row0, col0) into the images.
@@ -168,13 +167,14 @@ def _alphas(w, empty, line):
 
 @lean_kernel
 def resolve_turned(
-    lattice, pixels, names, f, axis, parallel, row0, col0, n_rows, n_cols, background, as_range, with_alpha, image, ranges,
-    face_index, streamed, made,
+    lattice, pixels, names, f, axis, parallel, row0, col0, n_rows, n_cols, background, with_alpha, image, ranges, face_index,
+    streamed, made,
 ):  # fmt: skip
     """Write a tile whose plane is not the camera's, as `resolve_tile` does.
 
     ``axis`` (3) is the camera's Z in the tile's frame: depth is what the point has along it, less than 0 beside and behind
-    the camera. With ``parallel`` rays w is -Z, -inf where no face is seen, and the range is Z.
+    the camera. With ``parallel`` rays w is -Z, -inf where no face is seen, and the range is Z. Of other rays a length is
+    the same in every frame: where ``image`` takes it, `resolve_tile` writes it.
     """
     channels = 2 if with_alpha else 1
     inverse_f = 1.0 / f
@@ -188,11 +188,6 @@ def resolve_turned(
         line = made.numbers[: channels * n_cols] if streamed else target
         if parallel:
             _parallel(w, background, line, channels)
-        elif as_range:
-            lengths = made.lengths[:n_cols]
-            _ranges(x, y, w, lattice, inverse_f, background, lengths)
-            for i in range(n_cols):
-                line[channels * i] = lengths[i]
         else:
             _turned(x, y, w, lattice, inverse_f, axis[0], axis[1], axis[2], background, line, channels)
         if with_alpha:
