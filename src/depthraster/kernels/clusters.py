@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from depthraster.kernels.jit import inlined, inner, kernel
-from depthraster.kernels.simd import least, load8, most, prefetch, store
+from depthraster.kernels.simd import least, least_lane, load8, most, negative, prefetch
 
 __all__ = [
     "LANES",
@@ -61,18 +61,13 @@ def _sum(values, first, n):
 
 
 @inner
-def _ends(values, first, n, lanes):
-    """Return the least and the greatest of n values, whole vectors of them; ``lanes`` (16) is scratch."""
+def _ends(values, first, n):
+    """Return the least and the greatest of n values, whole vectors of them."""
     lo = hi = load8(values, first)
     for at in range(first + 8, first + n, 8):
         some = load8(values, at)
         lo, hi = least(some, lo), most(some, hi)
-    store(lanes, 0, lo)
-    store(lanes, 8, hi)
-    low, high = lanes[0], lanes[8]
-    for lane in range(1, 8):
-        low, high = min(low, lanes[lane]), max(high, lanes[8 + lane])
-    return low, high
+    return least_lane(lo), -least_lane(negative(hi))
 
 
 @inner
@@ -115,7 +110,7 @@ def _normal_cone(local, corners, first, stop, cone, work):
     for i in range(whole):
         x, y, z = work[i], work[_N + i], work[2 * _N + i]
         work[3 * _N + i] = (sum_x * x + sum_y * y + sum_z * z) if (x * x + y * y + z * z) > 0.0 else 2.0
-    least_cosine, _ = _ends(work, 3 * _N, whole, work)
+    least_cosine, _ = _ends(work, 3 * _N, whole)
     cone[0], cone[1], cone[2] = sum_x, sum_y, sum_z
     cone[3] = least_cosine - 1e-5  # room for the rounding to float32
 
@@ -165,7 +160,6 @@ def build_clusters(
     bits = local.view(np.uint64)
     ranks = np.empty(MAX_VERTICES, np.uint64)
     work = np.empty(6 * _N, np.float64)
-    lanes = np.empty(16, np.float64)
     flat, flat_vertices = faces.ravel(), vertices.ravel()
     n_clusters = 0
     n_narrow = 0
@@ -243,7 +237,7 @@ def build_clusters(
             )
         extent = 0.0
         for axis in range(3):
-            lo, hi = _ends(local, axis * MAX_VERTICES, whole, lanes)
+            lo, hi = _ends(local, axis * MAX_VERTICES, whole)
             extent = max(extent, hi - lo)
             centre = lo + 0.5 * (hi - lo)
             if step > 0.0:

@@ -334,7 +334,8 @@ def derive_tile(
             width, at, left = min(_N, n_cols - col), row * STRIDE + col, col0 + col
             places, clusters = found[col : col + _N], found[MAX_TILE + col : MAX_TILE + col + _N]
             n_wide = _gather(scene, faces, names[at : at + _N], places, clusters, work)
-            store(whole, _TURN, load16(work.turns, col))
+            turn = load16(work.turns, col)
+            store(whole, _TURN, turn)
             store(whole, _X, load16(pixels.x, at))
             store(whole, _Y, load16(pixels.y, at))
             if parallel:
@@ -344,7 +345,6 @@ def derive_tile(
             else:
                 _with_wide(scene, places, clusters, n_wide, work)
                 _meet(exact[_VERTICES:], 1.0, exact, whole, single)
-            turn = load16(work.turns, col)
             if with_weights:
                 a, b, c = _weights(single, turn)
                 line = surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)]

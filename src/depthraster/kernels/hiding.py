@@ -173,14 +173,14 @@ def _reach(box, n_rows, n_cols, scratch):
 
 
 @inlined
-def _blocks_met(boxes, box, bounds, stride, at):
+def _blocks_met(box, bounds, stride, at):
     """Return which of eight blocks a box meets, of which it is not behind all: bits."""
     return bits_of(
-        (load8(bounds, at) >= boxes[box + 0])
-        & (load8(bounds, stride + at) >= boxes[box + 1])
-        & (load8(bounds, 2 * stride + at) >= boxes[box + 2])
-        & (load8(bounds, 3 * stride + at) >= boxes[box + 3])
-        & (load8(bounds, 4 * stride + at) >= boxes[box + 4])
+        (load8(bounds, at) >= box[0])
+        & (load8(bounds, stride + at) >= box[1])
+        & (load8(bounds, 2 * stride + at) >= box[2])
+        & (load8(bounds, 3 * stride + at) >= box[3])
+        & (load8(bounds, 4 * stride + at) >= box[4])
     )
 
 
@@ -192,7 +192,7 @@ def _matters(n_rows, n_cols, blocks, scratch):
     for row in range(row0, row1):
         start, stop = np.int64(first[row * n_cols + col0]), np.int64(first[row * n_cols + col1])
         for at in range(start >> _OF_N, (stop + N - 1) >> _OF_N, 8):
-            if _blocks_met(box, 0, bounds, stride, at) != 0:
+            if _blocks_met(box, bounds, stride, at) != 0:
                 return True
     return False
 
@@ -299,7 +299,7 @@ def _list_pairs(corners, n_rows, n_cols, blocks, next_face, next_row, next_block
                 if n > _PAIRS - 8:
                     chosen[n_chosen] = face
                     return n, n_chosen + 1, face, row, at
-                bits = _blocks_met(box, 0, bounds, stride, at)
+                bits = _blocks_met(box, bounds, stride, at)
                 # Written in any case, and kept by counting them: which blocks are met cannot be foreseen.
                 store(pairs, n, load8(lists, 8 * bits) + np.int32(at * MAX_FACES + face))
                 n += popcount(bits)
