@@ -53,7 +53,7 @@ HOT = (
     Hot("coverage and 1/Z of large faces", "draw_clusters", ("draw_large",), {"mul s": 8, "cmp s": 1}),
     Hot("placing vertices", "draw_clusters", ("place_vertices",), {"div d": 1, "mul d": 4}),
     Hot("vertices through the lens", "draw_clusters", ("place_vertices",), {"mul d": 12, "cmp d": 1}),
-    Hot("planes of small faces", "draw_clusters", ("make_small",), {"div d": 1, "mul d": 10}),
+    Hot("planes of small faces", "draw_clusters", ("stage_plain",), {"div d": 1, "mul d": 6, "mul s": 12}),
     Hot("rays between nodes", "fill_rays", (), {"mul d": 3, "add d": 6}),
     Hot("rays into blocks", "fill_rays", ("_row_of_blocks",), {"mul s": 10, "add s": 1}),
     Hot("depth from 1/Z", "resolve_tile", ("resolve_tile", "_depth_pairs"), {"div s": 1}),

@@ -17,7 +17,7 @@ def read_back(scene: dr.Scene):
     for cluster, (first, end) in enumerate(zip(arrays.first_face[:-1], arrays.first_face[1:], strict=True)):
         n, at = arrays.n_vertices[cluster], arrays.first_vertex[cluster]
         assert 0 < end - first <= MAX_FACES and 0 < n <= MAX_VERTICES
-        stored = (arrays.wide if arrays.is_wide[cluster] else arrays.narrow)[at : at + 3 * n].reshape(3, n).T
+        stored = (arrays.wide if arrays.is_wide[cluster] else arrays.narrow)[at : at + 3 * n].reshape(n, 3)
         points = arrays.centre[cluster] + stored * (1.0 if arrays.is_wide[cluster] else arrays.step)
         names = corners.vertex_ids[corners.first_id[cluster] : corners.first_id[cluster + 1]]
         assert len(set(names.tolist())) == n == len(names)

@@ -6,34 +6,52 @@ import numba
 import numpy as np
 import pytest
 
-from depthraster.kernels.simd import (
-    as_float,
-    as_whole,
+from depthraster.kernels.access import (
     before_line,
-    bits_of,
-    choose,
-    eight,
     fence,
-    four,
-    interleaved,
-    least,
-    least_lane,
+    load2,
     load4,
     load8,
     load16,
+    prefetch,
+    store,
+    stream,
+)
+from depthraster.kernels.shuffles import (
+    doubles_in,
+    eight,
+    every_fourth,
+    every_third,
+    fields_of_eight,
+    four,
+    fours,
+    interleaved,
+    lower_half,
+    pair,
+    pairs,
+    shorts_in,
+    two,
+    upper_half,
+    wholes_in,
+)
+from depthraster.kernels.simd import (
+    as_double,
+    as_float,
+    as_single,
+    as_whole,
+    bits_of,
+    choose,
+    least,
+    least_lane,
     lowest_bit,
     most,
     multiply_add,
     nearest_whole,
     negative,
     none_negative,
-    pair,
     popcount,
-    prefetch,
     root,
     splat_like,
-    store,
-    stream,
     vector4,
 )
 
@@ -263,3 +281,92 @@ def test_lowest_bits():
 
     for k in range(64):
         assert lowest(np.uint64((2**63 + 5) << k & (2**64 - 1))) == k
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_lanes_in_another_order(kind):
+    @numba.njit
+    def ordered(a, out):
+        p, q, r, s = load8(a, 0), load8(a, 8), load8(a, 16), load8(a, 24)
+        store(out, 0, every_third(p, q, r, 0))
+        store(out, 8, every_third(p, q, r, 1))
+        store(out, 16, every_third(p, q, r, 2))
+        store(out, 24, every_fourth(p, q, r, s, 0))
+        store(out, 32, every_fourth(p, q, r, s, 1))
+        store(out, 40, every_fourth(p, q, r, s, 2))
+        store(out, 48, every_fourth(p, q, r, s, 3))
+        store(out, 56, fours(p, q, r, s, 0))
+        store(out, 64, fours(p, q, r, s, 1))
+        store(out, 72, fours(p, q, r, s, 2))
+        store(out, 80, fours(p, q, r, s, 3))
+        store(out, 88, pairs(p, q, 0))
+        store(out, 96, pairs(p, q, 1))
+        store(out, 104, pair(pair(load2(a, 3), load2(a, 30)), pair(two(q, 3), two(p, 0))))
+
+    a, out = np.arange(32).astype(kind), np.empty(112, kind)
+    ordered(a, out)
+    expected = [
+        a[:24].reshape(8, 3).T, a.reshape(8, 4).T, a.reshape(4, 8).T, a[:16].reshape(2, 8).T, [3, 4, 30, 31, 14, 15, 0, 1],
+    ]  # fmt: skip
+    np.testing.assert_array_equal(out, np.concatenate([np.ravel(part) for part in expected]))
+
+
+def test_fields_of_records():
+    @numba.njit
+    def taken(records, out):
+        a, b = pair(load4(records, 0), load4(records, 16)), pair(load4(records, 4), load4(records, 20))
+        c, d = pair(load4(records, 8), load4(records, 24)), pair(load4(records, 12), load4(records, 28))
+        first, second, third, fourth = fields_of_eight(a, b, c, d)
+        store(out[0], 0, first)
+        store(out[1], 0, second)
+        store(out[2], 0, third)
+        store(out[3], 0, fourth)
+
+    records, out = RNG.normal(size=(8, 4)), np.empty((4, 8))
+    taken(records.ravel(), out)
+    np.testing.assert_array_equal(out, records.T)
+
+
+def test_bits_as_other_lanes():
+    @numba.njit
+    def seen(a, b, shorts, wholes, doubles):
+        p, q = load8(a, 0), load8(b, 0)
+        store(shorts, 0, most(shorts_in(p), shorts_in(q)))
+        store(shorts, 32, shorts_in(p) + shorts_in(q))
+        store(wholes, 0, lower_half(p))
+        store(wholes, 8, upper_half(p))
+        store(wholes, 16, (lower_half(p) << np.int32(5)) >> np.int32(9))
+        store(doubles, 0, doubles_in(pairs(wholes_in(p), wholes_in(q), 1)))
+
+    a, b = RNG.integers(-(2**63), 2**63, (2, 8))
+    shorts, wholes, doubles = np.empty(64, np.int16), np.empty(24, np.int32), np.empty(8)
+    seen(a.view(np.float64), b.view(np.float64), shorts, wholes, doubles)
+    p, q = a.view(np.int16), b.view(np.int16)
+    np.testing.assert_array_equal(shorts, np.concatenate([np.maximum(p, q), p + q]))
+    p, q = a.view(np.int32), b.view(np.int32)
+    np.testing.assert_array_equal(wholes, np.concatenate([p[::2], p[1::2], (p[::2] << 5) >> 9]))
+    np.testing.assert_array_equal(doubles.view(np.int32), np.stack([p[8:], q[8:]], axis=1).ravel())
+
+
+def test_other_kinds_of_numbers():
+    @numba.njit
+    def changed(doubles, wholes, single, double):
+        store(single, 0, as_single(load8(doubles, 0)))
+        store(double, 0, as_double(load8(wholes, 0)))
+        store(double, 8, as_double(load8(single, 0)))
+
+    doubles, wholes = RNG.normal(size=8), RNG.integers(-(2**31), 2**31, 8).astype(np.int32)
+    single, double = np.empty(8, np.float32), np.empty(16)
+    changed(doubles, wholes, single, double)
+    np.testing.assert_array_equal(single, doubles.astype(np.float32))
+    np.testing.assert_array_equal(double, np.concatenate([wholes, doubles.astype(np.float32)]))
+
+
+def test_scalars_as_vectors_of_one():
+    @numba.njit
+    def reckoned(a, b):
+        return least(a, b), most(a, b), choose(a > b, a, b), splat_like(a, b), negative(a)
+
+    for a, b in ((1.0, 2.0), (-3.0, -4.0), (np.nan, 5.0), (np.inf, 0.0)):
+        expected = (a if a < b else b, a if a > b else b, a if a > b else b, b, -a)
+        np.testing.assert_array_equal(reckoned(a, b), expected)

@@ -45,8 +45,8 @@ class ClusterArrays(NamedTuple):
     cone: npt.NDArray[np.float32]  # (n, 4) axis of the faces' normals, cosine of the half angle, -2: no cone
     corners: npt.NDArray[np.uint8]  # (3 F,) local vertex numbers
     face_ids: npt.NDArray[np.int32]  # (F,) index of the face in the caller's mesh
-    narrow: npt.NDArray[np.int32]  # vertices in lattice steps from their cluster's centre
-    wide: npt.NDArray[np.float64]  # vertices of clusters too wide for that
+    narrow: npt.NDArray[np.int32]  # x y z of vertices, in lattice steps from their cluster's centre
+    wide: npt.NDArray[np.float64]  # those of clusters too wide for that
     groups: npt.NDArray[np.float64]  # (m, 6) boxes of groups of consecutive clusters, see `group_boxes`
     step: float  # the lattice step, 0 where there is none
     extent: float  # no coordinate is farther than this from the scene's origin
@@ -384,7 +384,7 @@ def _clustered(
     """Cut the order into clusters; return arrays by face, and by cluster or vertex in pieces."""
     n_faces = len(order)
     face_ids = np.empty(n_faces, np.int32)
-    corners = np.empty(3 * n_faces, np.uint8)
+    corners = np.zeros(3 * (n_faces + LANES), np.uint8)  # the kernels read whole vectors of faces
     turns = np.empty(n_faces, np.uint8)
 
     def build(item: tuple[int, int]) -> tuple[npt.NDArray[Any], ...]:
@@ -416,9 +416,9 @@ def _joined(
 ) -> tuple[ClusterArrays, CornerArrays]:
     """Join what `_clustered` returns to the arrays that a scene keeps; the pieces are used up."""
     face_ids, corners, turns = of_faces
-    # The kernels read vertices in whole vectors, so up to LANES - 1 numbers past the last one.
-    parts[6].append(np.zeros(LANES, np.int32))
-    parts[7].append(np.zeros(LANES, np.float64))
+    # The kernels read vertices in whole vectors, so up to LANES - 1 vertices past the last one.
+    parts[6].append(np.zeros(3 * LANES, np.int32))
+    parts[7].append(np.zeros(3 * LANES, np.float64))
     joined = []
     # Each is let go when it is joined: all of them twice would be the most memory that preparing takes.
     while parts:

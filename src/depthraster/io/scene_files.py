@@ -32,7 +32,7 @@ from depthraster.io.files import existing_file, written_whole
 
 __all__ = ["VERSION", "read_scene_file", "write_scene_file"]
 
-VERSION = 2
+VERSION = 3
 _MAGIC = b"depthraster scn\n"
 _START = struct.Struct("<QI")
 _ALIGNMENT = 4096  # bytes: a page

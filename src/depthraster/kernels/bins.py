@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.access import load8
 from depthraster.kernels.jit import inlined, inner, kernel, lean_kernel
 from depthraster.kernels.memory import aligned_empty
-from depthraster.kernels.simd import choose, least_lane, load8, negative, splat_like
+from depthraster.kernels.simd import choose, least_lane, negative, splat_like
 
 __all__ = [
     "BEST",

@@ -7,8 +7,9 @@ is another number of channels, which takes its own way to interleave them.
 
 from __future__ import annotations
 
+from depthraster.kernels.access import before_line, load8, store, stream
 from depthraster.kernels.jit import inner
-from depthraster.kernels.simd import before_line, interleaved, load8, store, stream
+from depthraster.kernels.shuffles import interleaved
 
 __all__ = ["RUN", "write_one", "write_three", "write_three_of"]
 

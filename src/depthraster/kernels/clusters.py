@@ -5,8 +5,8 @@ a thread and still get the same bits. Putting faces in order is ``keys.py``'s, c
 clusters from a camera is ``select.py``'s.
 
 A cluster holds at most ``MAX_FACES`` faces and ``MAX_VERTICES`` vertices, so that a vertex has a local number
-of one byte. Its vertices are stored as x[n] y[n] z[n], one cluster after the other, so that loops over them
-vectorize: as float64, or as int32 steps of the scene's lattice counted from the cluster's own centre. The
+of one byte. Its vertices are stored as x y z, x y z, ..., one cluster after the other, so that one of them is one
+load: as float64, or as int32 steps of the scene's lattice counted from the cluster's own centre. The
 lattice is common to the scene: a vertex shared by two clusters is rounded to the same point in both, which
 keeps the seam between them closed.
 
@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import load8, prefetch
 from depthraster.kernels.jit import inlined, inner, kernel
-from depthraster.kernels.simd import least, least_lane, load8, most, negative, prefetch
+from depthraster.kernels.simd import least, least_lane, most, negative
 
 __all__ = [
     "LANES",
@@ -250,10 +251,10 @@ def build_clusters(
             centre = centre_of[n_clusters, axis]
             if is_wide:
                 for number in range(n_vertices):
-                    wide[n_wide + axis * n_vertices + number] = local[axis * MAX_VERTICES + number] - centre
+                    wide[n_wide + 3 * number + axis] = local[axis * MAX_VERTICES + number] - centre
             else:
                 for number in range(n_vertices):
-                    narrow[n_narrow + axis * n_vertices + number] = np.int32(
+                    narrow[n_narrow + 3 * number + axis] = np.int32(
                         np.rint((local[axis * MAX_VERTICES + number] - centre) * inverse_step)
                     )
         _normal_cone(local, corners, first, at - start, cone_of[n_clusters], work)

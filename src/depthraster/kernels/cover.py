@@ -1,8 +1,8 @@
 """Faces into pixels: which pixels lie inside a face's edges, and where it is nearer than what they hold.
 
 What comes in are planes, A x + B y + D of the three edges and of 1/Z, and where in the tile they may cover pixels; which
-faces those are is for ``staging.py`` to say. Pixels are taken in vectors of 16: 8 x 2, or 4 x 4 that begin at any pixel,
-which is all that a face of a dense mesh needs.
+faces those are is for ``staging.py`` to say. Pixels are taken in vectors of 16: 8 x 2, or a window of 4 x 4 that begins at
+any pixel, which is all that a face of a dense mesh needs; where half a window is enough, 4 x 2 or 2 x 4, in vectors of 8.
 
 Why no pixel is lost between two faces: edges and 1/Z are planes of float64, accurate to about 1e-12 pixel. In float32,
 around a point that is near all pixels in question, rounding moves an edge by less than `EDGE_ROUNDING` times
@@ -10,57 +10,55 @@ around a point that is near all pixels in question, rounding moves an edge by le
 added to D, some 1e-6 pixel. So a pixel inside the exact face is inside the rounded one. What a pixel that little outside
 could extrapolate is cut to the face's own range of 1/Z.
 
-The commonest change is another shape of window, for faces of another size.
+The commonest change is another shape of window, for faces of another size: a pair of functions as `_window` and
+`_put_window`, a line of `draw_windows`, and one of `staging.stage_plain` that says which faces it holds.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import load2, load4, load8, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
-from depthraster.kernels.clusters import LANES, MAX_FACES
+from depthraster.kernels.clusters import MAX_FACES
 from depthraster.kernels.jit import inlined, inner
-from depthraster.kernels.planes import THINNEST, inverse_depth_plane
+from depthraster.kernels.planes import THIN, THINNEST, inverse_depth_plane, inverse_depth_slopes
+from depthraster.kernels.shuffles import eight, four, lower_half, pair, two
 from depthraster.kernels.simd import (
     as_float,
+    as_single,
+    bits_of,
     choose,
-    eight,
-    four,
     least,
-    load4,
-    load8,
     most,
     multiply_add,
+    negative,
     none_negative,
-    pair,
     splat_like,
-    store,
-)  # fmt: skip
+)
 
 __all__ = [
     "EDGE_ROUNDING",
-    "LARGE",
-    "NOTHING",
-    "SMALL",
     "WINDOW",
-    "WINDOWED",
     "draw_large",
     "draw_loose",
     "draw_small",
     "draw_windows",
     "make_small",
+    "sides_of",
 ]
 
 # Sum of the roundings of A, B, distances, thresholds, products and sums in float32, each 2**-24, at most 7 of
 # them on the same term; 10 leaves room.
 EDGE_ROUNDING = 10.0 * 2.0**-24
 
-NOTHING, WINDOWED, SMALL, LARGE = (np.int32(kind) for kind in range(4))  # what is drawn of a face
-
 WINDOW = 4  # pixels, a side of what `draw_windows` draws into
 
 _F = MAX_FACES
 
+_WHOLE = 1.5 * 2.0**52  # has no digits after the point, nor has what is within 2**51 of it
+_PER_THIN = np.float32(0.9999 * THIN**-0.5)  # and room for the rounding to float32
+_PER_THINNEST = np.float32(THINNEST**-0.5)
 _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 _STEEP = 0.5  # part of its value that 1/Z may change by within half a block, before it is computed in float64
 
@@ -71,73 +69,76 @@ def _plane(dx, dy, a, b, c):
 
 
 @inlined
-def _inside(dx, dy, a0, b0, c0, a1, b1, c1, a2, b2, c2):
-    return none_negative(_plane(dx, dy, a0, b0, c0), _plane(dx, dy, a1, b1, c1), _plane(dx, dy, a2, b2, c2))
-
-
-@inlined
-def _two_rows(numbers, at):
+def _rows(numbers, at):
     """Return eight pixels from ``at`` on and those below them."""
     return pair(load8(numbers, at), load8(numbers, at + STRIDE))
 
 
 @inlined
-def _put_two_rows(numbers, at, values):
+def _put_rows(numbers, at, values):
     store(numbers, at, eight(values, 0))
     store(numbers, at + STRIDE, eight(values, 1))
 
 
-@inner
-def _cover(pixels, names, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most):
-    """Take a face's 1/Z into 8 x 2 pixels from ``at`` on where it is inside all three edges and nearer than what is there.
+@inlined
+def _half(numbers, at):
+    """Return four pixels from ``at`` on and those below them."""
+    return pair(load4(numbers, at), load4(numbers, at + STRIDE))
 
-    (x, y), steps of the lattice, is where the edges' functions are c and 1/Z is wc; inside, none is less than 0. With
-    ``names`` not None the face's index goes beside it; of equal depths the smaller stays.
-    """
-    dx, dy = as_float(_two_rows(pixels.x, at) - x), as_float(_two_rows(pixels.y, at) - y)
-    old = _two_rows(pixels.w, at)
-    inside = _inside(dx, dy, a0, b0, c0, a1, b1, c1, a2, b2, c2)
-    w = least(most(_plane(dx, dy, wa, wb, wc), w_least), w_most)
-    if names is None:
-        _put_two_rows(pixels.w, at, choose(inside & (w > old), w, old))
-    else:
-        held = _two_rows(names, at)
-        nearer = inside & ((w > old) | ((w == old) & (held > name)))
-        _put_two_rows(pixels.w, at, choose(nearer, w, old))
-        _put_two_rows(names, at, choose(nearer, splat_like(held, name), held))
+
+@inlined
+def _put_half(numbers, at, values):
+    store(numbers, at, four(values, 0))
+    store(numbers, at + STRIDE, four(values, 1))
 
 
 @inlined
 def _window(numbers, at):
     """Return four pixels from ``at`` on and those in the three rows below."""
-    upper = pair(load4(numbers, at), load4(numbers, at + STRIDE))
-    return pair(upper, pair(load4(numbers, at + 2 * STRIDE), load4(numbers, at + 3 * STRIDE)))
+    return pair(_half(numbers, at), _half(numbers, at + 2 * STRIDE))
 
 
 @inlined
 def _put_window(numbers, at, values):
-    store(numbers, at, four(values, 0))
-    store(numbers, at + STRIDE, four(values, 1))
-    store(numbers, at + 2 * STRIDE, four(values, 2))
-    store(numbers, at + 3 * STRIDE, four(values, 3))
+    _put_half(numbers, at, eight(values, 0))
+    _put_half(numbers, at + 2 * STRIDE, eight(values, 1))
+
+
+@inlined
+def _side(numbers, at):
+    """Return two pixels from ``at`` on and those in the three rows below."""
+    upper = pair(load2(numbers, at), load2(numbers, at + STRIDE))
+    return pair(upper, pair(load2(numbers, at + 2 * STRIDE), load2(numbers, at + 3 * STRIDE)))
+
+
+@inlined
+def _put_side(numbers, at, values):
+    store(numbers, at, two(values, 0))
+    store(numbers, at + STRIDE, two(values, 1))
+    store(numbers, at + 2 * STRIDE, two(values, 2))
+    store(numbers, at + 3 * STRIDE, two(values, 3))
 
 
 @inner
-def _cover_window(
-    pixels, names, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
-):
-    """Do what `_cover` does for the window of 4 x 4 pixels that begins at ``at``."""
-    dx, dy = as_float(_window(pixels.x, at) - x), as_float(_window(pixels.y, at) - y)
-    old = _window(pixels.w, at)
-    inside = _inside(dx, dy, a0, b0, c0, a1, b1, c1, a2, b2, c2)
+def _cover(
+    take, put, pixels, names, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
+):  # fmt: skip
+    """Draw a face into the pixels that ``take`` reads from ``at`` on, and ``put`` writes.
+
+    The face is given as planes around the lattice point (x, y): of its edges, of 1/Z, and the bounds of that. With ``names``
+    not None the face's index goes beside it; of equal depths the smaller stays.
+    """
+    dx, dy = as_float(take(pixels.x, at) - x), as_float(take(pixels.y, at) - y)
+    old = take(pixels.w, at)
+    inside = none_negative(_plane(dx, dy, a0, b0, c0), _plane(dx, dy, a1, b1, c1), _plane(dx, dy, a2, b2, c2))
     w = least(most(_plane(dx, dy, wa, wb, wc), w_least), w_most)
     if names is None:
-        _put_window(pixels.w, at, choose(inside & (w > old), w, old))
+        put(pixels.w, at, choose(inside & (w > old), w, old))
     else:
-        held = _window(names, at)
+        held = take(names, at)
         nearer = inside & ((w > old) | ((w == old) & (held > name)))
-        _put_window(pixels.w, at, choose(nearer, w, old))
-        _put_window(names, at, choose(nearer, splat_like(held, name), held))
+        put(pixels.w, at, choose(nearer, w, old))
+        put(names, at, choose(nearer, splat_like(held, name), held))
 
 
 @inner
@@ -211,66 +212,81 @@ def draw_large(pixels, lattice, refs, names, name, row0, row1, col0, col1, block
                     )  # fmt: skip
                 else:
                     _cover(
-                        pixels, names, name, at, column, row,
+                        _rows, _put_rows, pixels, names, name, at, column, row,
                         fa0, fb0, np.float32(c0), fa1, fb1, np.float32(c1), fa2, fb2, np.float32(c2),
                         fwa, fwb, np.float32(w), least, most,
                     )  # fmt: skip
 
 
-@inner
-def make_small(n, small, both, lattice, staged, planes, origins, kinds):
-    """Turn n staged faces, all in front of the camera, into planes near their vertex a; say of what kind each is.
-
-    ``staged`` holds rows of ``MAX_FACES``: x, y, 1/Z of the vertices a, b, c. ``planes`` takes such rows of float32: A, B
-    and D of the edges ab, bc, ca, slopes and value of 1/Z, and its bounds; ``origins`` rows of int32: the lattice's point
-    next to a, half a step away at most, from which pixels are counted; ``kinds`` what is to be drawn: `NOTHING` of faces
-    edge-on and, but for ``both`` sides, those turned away; `LARGE` where the squared size is more than ``small``, for which
-    the planes are no good; or `SMALL`.
-    """
-    step, per_step = lattice[2], 1.0 / lattice[2]
-    x_middle, y_middle, f_step = lattice[0], lattice[1], np.float32(lattice[2])
-    rounding, half_step = np.float32(EDGE_ROUNDING), np.float32(0.5000001 * lattice[2])
-    for i in range(((n + LANES - 1) // LANES) * LANES):
-        ax, ay, aw = staged[i], staged[_F + i], staged[2 * _F + i]
-        bw, cw = staged[5 * _F + i], staged[8 * _F + i]
-        abx, aby = staged[3 * _F + i] - ax, staged[4 * _F + i] - ay
-        acx, acy = staged[6 * _F + i] - ax, staged[7 * _F + i] - ay
-        area = multiply_add(abx, acy, -(acx * aby))
-        # No edge is longer than the root of this.
-        size2 = 2.0 * (multiply_add(abx, abx, aby * aby) + multiply_add(acx, acx, acy * acy))
-        is_drawn = (area * area > THINNEST * size2) & ((area < 0.0) | both)
-        kinds[i] = (SMALL if size2 <= small else LARGE) if is_drawn else NOTHING
-        origins[i] = np.int32(np.rint((ax - x_middle) * per_step))
-        origins[_F + i] = np.int32(np.rint((ay - y_middle) * per_step))
-        wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw)
-        planes[9 * _F + i] = np.float32(wa * step)
-        planes[10 * _F + i] = np.float32(wb * step)
-        planes[11 * _F + i] = np.float32(wc)
-        planes[12 * _F + i] = np.float32(min(aw, min(bw, cw)))
-        planes[13 * _F + i] = np.float32(max(aw, max(bw, cw)))
-        # Differences, not places: float32 has digits enough for them.
-        sign = f_step if area > 0.0 else -f_step
-        fbx, fby, fcx, fcy = np.float32(abx), np.float32(aby), np.float32(acx), np.float32(acy)
-        bcx, bcy = fcx - fbx, fcy - fby
-        # No pixel that the face touches is farther than this from a.
-        ex = multiply_add(max(abs(fbx), abs(fcx)), rounding, half_step)
-        ey = multiply_add(max(abs(fby), abs(fcy)), rounding, half_step)
-        planes[i] = -fby * sign
-        planes[_F + i] = fbx * sign
-        planes[2 * _F + i] = multiply_add(abs(fby), ex, abs(fbx) * ey)
-        planes[3 * _F + i] = -bcy * sign
-        planes[4 * _F + i] = bcx * sign
-        planes[5 * _F + i] = abs(np.float32(area)) + multiply_add(abs(bcy), ex, abs(bcx) * ey)
-        planes[6 * _F + i] = fcy * sign
-        planes[7 * _F + i] = -fcx * sign
-        planes[8 * _F + i] = multiply_add(abs(fcy), ex, abs(fcx) * ey)
+@inlined
+def _size(value):
+    return most(value, negative(value))
 
 
 @inlined
-def _draw(pixels, names, ids, planes, origins, i, at):
-    """Draw a small face into 8 x 2 pixels."""
+def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, planes, origins):
+    """Turn eight faces, all in front of the camera, into planes near their vertex a, from number i on.
+
+    Vectors of x, y and 1/Z of the vertices come in. ``planes`` takes rows of ``MAX_FACES`` float32: A, B and D of the edges
+    ab, bc, ca, slopes and value of 1/Z, and its bounds; ``origins`` rows of int32: the lattice's point next to a, half a
+    step away at most, from which pixels are counted. Returns two masks: of faces to be drawn by these planes, and of those
+    whose squared size is more than ``small``, for which the planes are no good. Faces edge-on are in neither and, but for
+    ``both`` sides, those turned away.
+    """
+    per_step, step = 1.0 / lattice[2], np.float32(lattice[2])
+    rounding, half_step = np.float32(EDGE_ROUNDING), np.float32(0.5000001 * lattice[2])
+    # Rounded by a number so large that there are no digits after its point; its last ones are then the whole number's.
+    whole = splat_like(ax, _WHOLE)
+    store(origins, i, lower_half(multiply_add(ax - lattice[0], per_step, whole)))
+    store(origins, _F + i, lower_half(multiply_add(ay - lattice[1], per_step, whole)))
+    # Differences, and what takes all their digits, in float64; the rest has enough in float32.
+    abx, aby, acx, acy = bx - ax, by - ay, cx - ax, cy - ay
+    to_b, to_c = bw - aw, cw - aw
+    exact_area = multiply_add(abx, acy, negative(acx * aby))
+    area = as_single(exact_area)
+    fbx, fby, fcx, fcy = as_single(abx), as_single(aby), as_single(acx), as_single(acy)
+    bcx, bcy = fcx - fbx, fcy - fby
+    # No edge is longer than the root of this.
+    size2 = (multiply_add(fbx, fbx, fby * fby) + multiply_add(fcx, fcx, fcy * fcy)) * np.float32(2.0)
+    wide = area * _PER_THIN
+    fa, fb, fc = as_single(aw), as_single(bw), as_single(cw)
+    # Of a face that is not thin both ways give the same bits: it must not depend on what it is looked at together with.
+    if bits_of(size2 >= wide * wide) == 0:
+        per = splat_like(exact_area, lattice[2]) / exact_area
+        wa, wb = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
+        wa, wb, wc = as_single(wa * per), as_single(wb * per), fa
+    else:
+        wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, exact_area, aw, bw, cw)
+        wa, wb, wc = as_single(wa * lattice[2]), as_single(wb * lattice[2]), as_single(wc)
+    store(planes, 9 * _F + i, wa)
+    store(planes, 10 * _F + i, wb)
+    store(planes, 11 * _F + i, wc)
+    store(planes, 12 * _F + i, least(fa, least(fb, fc)))
+    store(planes, 13 * _F + i, most(fa, most(fb, fc)))
+    forward, zero = splat_like(area, step), splat_like(area, np.float32(0.0))
+    sign = choose(area > zero, forward, negative(forward))
+    # No pixel that the face touches is farther than this from a.
+    ex = multiply_add(most(_size(fbx), _size(fcx)), rounding, half_step)
+    ey = multiply_add(most(_size(fby), _size(fcy)), rounding, half_step)
+    store(planes, i, negative(fby) * sign)
+    store(planes, _F + i, fbx * sign)
+    store(planes, 2 * _F + i, multiply_add(_size(fby), ex, _size(fbx) * ey))
+    store(planes, 3 * _F + i, negative(bcy) * sign)
+    store(planes, 4 * _F + i, bcx * sign)
+    store(planes, 5 * _F + i, _size(area) + multiply_add(_size(bcy), ex, _size(bcx) * ey))
+    store(planes, 6 * _F + i, fcy * sign)
+    store(planes, 7 * _F + i, negative(fcx) * sign)
+    store(planes, 8 * _F + i, multiply_add(_size(fcy), ex, _size(fcx) * ey))
+    wide, limit = area * _PER_THINNEST, splat_like(size2, np.float32(small))
+    is_drawn = (wide * wide > size2) & (splat_like(area, np.float32(np.inf if both else 0.0)) > area)
+    return is_drawn & (limit >= size2), is_drawn & (size2 > limit)
+
+
+@inlined
+def _draw(take, put, pixels, names, ids, planes, origins, i, at):
+    """Draw a small face into the pixels that ``take`` reads from ``at`` on, and ``put`` writes."""
     _cover(
-        pixels, names, ids[i], at, origins[i], origins[_F + i],
+        take, put, pixels, names, ids[i], at, origins[i], origins[_F + i],
         planes[i], planes[_F + i], planes[2 * _F + i], planes[3 * _F + i], planes[4 * _F + i], planes[5 * _F + i],
         planes[6 * _F + i], planes[7 * _F + i], planes[8 * _F + i], planes[9 * _F + i], planes[10 * _F + i],
         planes[11 * _F + i], planes[12 * _F + i], planes[13 * _F + i],
@@ -278,34 +294,45 @@ def _draw(pixels, names, ids, planes, origins, i, at):
 
 
 @inner
-def draw_windows(n, chosen, firsts, pixels, names, ids, planes, origins):
-    """Draw small faces, made by `make_small`, into the windows that begin at ``firsts``; ``chosen`` has the n numbers."""
+def _draw_chosen(take, put, n, chosen, firsts, pixels, names, ids, planes, origins):
+    """Draw n small faces, whose numbers ``chosen`` has, into the pixels that ``take`` reads from ``firsts`` on."""
     # In four streams: neighbours in the list are neighbours in the image, and what has just been written can't be read yet.
     part, last = np.uint64((n + 3) // 4), np.uint64(n - 1)
     for turn in range(np.uint64(4) * part):
-        k = min((turn & np.uint64(3)) * part + (turn >> np.uint64(2)), last)
-        i = np.int64(chosen[k] & np.int32(_F - 1))  # which is all of it, and says that it is not negative
-        _cover_window(
-            pixels, names, ids[i], np.int64(firsts[i]), origins[i], origins[_F + i],
-            planes[i], planes[_F + i], planes[2 * _F + i], planes[3 * _F + i], planes[4 * _F + i], planes[5 * _F + i],
-            planes[6 * _F + i], planes[7 * _F + i], planes[8 * _F + i], planes[9 * _F + i], planes[10 * _F + i],
-            planes[11 * _F + i], planes[12 * _F + i], planes[13 * _F + i],
-        )  # fmt: skip
+        i = np.int64(chosen[min((turn & np.uint64(3)) * part + (turn >> np.uint64(2)), last)])
+        _draw(take, put, pixels, names, ids, planes, origins, i, np.int64(firsts[i]))
+
+
+@inner
+def draw_windows(chosen, n_windows, n_halves, n_sides, firsts, pixels, names, ids, planes, origins):
+    """Draw small faces, made by `make_small`, into the windows that begin at ``firsts``, or into less of them.
+
+    ``chosen`` begins with rows of their numbers: of those drawn into windows, into upper halves of them, into left sides.
+    """
+    _draw_chosen(_window, _put_window, n_windows, chosen[0], firsts, pixels, names, ids, planes, origins)
+    _draw_chosen(_half, _put_half, n_halves, chosen[1], firsts, pixels, names, ids, planes, origins)
+    _draw_chosen(_side, _put_side, n_sides, chosen[2], firsts, pixels, names, ids, planes, origins)
+
+
+@inner
+def sides_of(boxes, i):
+    """Return the first row and column of a staged face's pixels, and the last ones.
+
+    ``boxes`` has two int32 of each: the last row above the last column, 16 bits each, and the negatives of the first ones.
+    """
+    lasts, firsts = np.int64(boxes[2 * i]), np.int64(boxes[2 * i + 1])
+    return -(firsts >> 16), -((firsts << 48) >> 48), lasts >> 16, (lasts << 48) >> 48
 
 
 @inner
 def draw_small(n, chosen, boxes, pixels, names, ids, planes, origins):
-    """Draw small faces, made by `make_small`, of which ``chosen`` has the n numbers, into the pixels of their boxes.
-
-    ``boxes`` has last column and row, and the negatives of the first ones, of each face.
-    """
+    """Draw small faces, made by `make_small`, of which ``chosen`` has the n numbers, into the pixels of their boxes."""
     for k in range(np.uint64(n)):
-        i = np.int64(chosen[k] & np.int32(_F - 1))
-        last_col, last_row = np.int64(boxes[4 * i]), np.int64(boxes[4 * i + 1])
-        first_col, first_row = -np.int64(boxes[4 * i + 2]), -np.int64(boxes[4 * i + 3])
+        i = np.int64(chosen[k])
+        first_row, first_col, last_row, last_col = sides_of(boxes, i)
         for row in range(first_row, last_row + 1, 2):
             for col in range(first_col, last_col + 1, 8):
-                _draw(pixels, names, ids, planes, origins, i, row * STRIDE + col)
+                _draw(_rows, _put_rows, pixels, names, ids, planes, origins, i, row * STRIDE + col)
 
 
 @inner
@@ -319,8 +346,7 @@ def draw_loose(n, boxes, refs, blocks_across, staged, pixels, names, ids, planes
         ay, by, cy = staged[_F + i], staged[4 * _F + i], staged[7 * _F + i]
         x_lo, x_hi = min(ax, min(bx, cx)) - _ROOM, max(ax, max(bx, cx)) + _ROOM
         y_lo, y_hi = min(ay, min(by, cy)) - _ROOM, max(ay, max(by, cy)) + _ROOM
-        last_col, last_row = np.int64(boxes[4 * i]), np.int64(boxes[4 * i + 1])
-        first_col, first_row = -np.int64(boxes[4 * i + 2]), -np.int64(boxes[4 * i + 3])
+        first_row, first_col, last_row, last_col = sides_of(boxes, i)
         for block_row in range(first_row // BLOCK_HEIGHT, last_row // BLOCK_HEIGHT + 1):
             for block_col in range(first_col // BLOCK_WIDTH, last_col // BLOCK_WIDTH + 1):
                 index = block_row * blocks_across + block_col
@@ -328,4 +354,5 @@ def draw_loose(n, boxes, refs, blocks_across, staged, pixels, names, ids, planes
                 if (x - rx > x_hi) | (x + rx < x_lo) | (y - ry > y_hi) | (y + ry < y_lo):
                     continue
                 for row in range(block_row * BLOCK_HEIGHT, (block_row + 1) * BLOCK_HEIGHT, 2):
-                    _draw(pixels, names, ids, planes, origins, i, row * STRIDE + block_col * BLOCK_WIDTH)
+                    at = row * STRIDE + block_col * BLOCK_WIDTH
+                    _draw(_rows, _put_rows, pixels, names, ids, planes, origins, i, at)

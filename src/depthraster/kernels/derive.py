@@ -16,31 +16,22 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.access import load2, load4, load8, load16, prefetch, store
 from depthraster.kernels.blocks import MAX_TILE, STRIDE
 from depthraster.kernels.channels import RUN, write_one, write_three, write_three_of
 from depthraster.kernels.faces import PLACES, vertex_ids_of
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.memory import aligned
-from depthraster.kernels.simd import (
-    choose,
-    load8,
-    load16,
-    most,
-    multiply_add,
-    pair,
-    prefetch,
-    root,
-    splat_like,
-    store,
-)
+from depthraster.kernels.shuffles import every_fourth, pair
+from depthraster.kernels.simd import choose, most, multiply_add, root, splat_like
 from depthraster.kernels.streaming import end_streams
 
 __all__ = ["Surface", "derive_scratch", "derive_tile", "interpolate_tile", "nearest_tile"]
 
 _N = RUN  # pixels of a row that are worked on together, a run
 # Rows of a run's pixels in the scratch, see `DeriveScratch`; and where the numbers of `_prepare` are.
-_PLACE, _POSITION, _VERTICES, _TILE = 0, 3 * _N, 6 * _N, 15 * _N
-_X, _Y, _TURN, _STEPS = 0, _N, 2 * _N, 3 * _N
+_PLACE, _POSITION, _VERTICES, _LOOSE_PLACE, _TILE = 0, 3 * _N, 6 * _N, 15 * _N, 19 * _N
+_X, _Y, _TURN, _STEPS, _LOOSE = 0, _N, 2 * _N, 3 * _N, 12 * _N
 _WEIGHTS, _NORMAL, _RAY, _SPARE = 0, 3 * _N, 6 * _N, 9 * _N
 # In the numbers of `_prepare`: what takes a pixel to its ray and, where rays are parallel, to their origin in the scene's
 # axes and in the frame of positions; the camera's centre; the frame of positions.
@@ -72,10 +63,10 @@ class DeriveScratch(NamedTuple):
     """What `derive_tile` works in: one for each thread; rows of a run's pixels."""
 
     # the place of the cluster, from the scene's origin; the position that is met; x, y, z of the vertices a, b, c from that
-    # place, where a cluster is wide; then the numbers of `_prepare`
-    exact: npt.NDArray[np.float64]  # (15 N + 42,)
-    # the ray; as `turns`; x, y, z of the vertices in steps
-    whole: npt.NDArray[np.int32]  # (12 N,)
+    # place, where a cluster is wide; the places pixel by pixel, x y z and one more; then the numbers of `_prepare`
+    exact: npt.NDArray[np.float64]  # (19 N + 42,)
+    # the ray; as `turns`; x, y, z of the vertices in steps; a of each pixel, x y z and one more, then b and c
+    whole: npt.NDArray[np.int32]  # (24 N,)
     # weights of b, c, a; normal, of any length; ray, likewise; and room for a run that is not whole
     single: npt.NDArray[np.float32]  # (12 N,)
     wide_lanes: npt.NDArray[np.int64]  # (N,) pixels of faces in wide clusters
@@ -87,7 +78,7 @@ class DeriveScratch(NamedTuple):
 def derive_scratch() -> DeriveScratch:
     """Return a `DeriveScratch`."""
     return DeriveScratch(
-        aligned(15 * _N + 42), aligned(12 * _N, np.int32), aligned(12 * _N, np.float32), aligned(_N, np.int64),
+        aligned(19 * _N + 42), aligned(24 * _N, np.int32), aligned(12 * _N, np.float32), aligned(_N, np.int64),
         aligned(2 * MAX_TILE, np.uint32), aligned(MAX_TILE, np.int32), aligned(3 * _N, np.uint32),
     )  # fmt: skip
 
@@ -132,33 +123,42 @@ def _gather(scene, faces, names, places, clusters, work):
     No branch depends on which clusters the faces are in: they change too often to be foreseen.
     """
     whole, exact, narrow, corners = work.whole, work.exact, scene.narrow, scene.corners
-    one = np.uint64(1)
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     n_wide = 0
-    for i in range(_N):
+    for i in range(np.uint64(_N)):
         place, cluster = np.uint64(places[i]), np.uint64(clusters[i])
-        exact[_PLACE + i], exact[_PLACE + _N + i] = scene.centre[cluster, 0], scene.centre[cluster, 1]
-        exact[_PLACE + 2 * _N + i] = scene.centre[cluster, 2]
+        at = _LOOSE_PLACE + np.int64(4 * i)
+        store(exact, at, load2(scene.centre, np.int64(three * cluster)))
+        exact[at + 2] = scene.centre[cluster, 2]
         if scene.is_wide[cluster]:
             work.wide_lanes[n_wide] = i
             n_wide += 1
             continue
-        first, n = np.uint64(scene.first_vertex[cluster]), np.uint64(scene.n_vertices[cluster])
-        corner, twice = place + place + place, n + n
-        a, b = first + np.uint64(corners[corner]), first + np.uint64(corners[corner + one])
-        c = first + np.uint64(corners[corner + one + one])
-        at = _STEPS + i
-        whole[at], whole[at + _N], whole[at + 2 * _N] = narrow[a], narrow[a + n], narrow[a + twice]
-        whole[at + 3 * _N], whole[at + 4 * _N], whole[at + 5 * _N] = (
-            narrow[b],
-            narrow[b + n],
-            narrow[b + twice],
-        )
-        whole[at + 6 * _N], whole[at + 7 * _N], whole[at + 8 * _N] = (
-            narrow[c],
-            narrow[c + n],
-            narrow[c + twice],
-        )
+        first, corner = scene.first_vertex[cluster], three * place
+        a, b, c = np.int64(corners[corner]), np.int64(corners[corner + one]), np.int64(corners[corner + two])
+        at = _LOOSE + np.int64(4 * i)
+        store(whole, at, load4(narrow, first + 3 * a))
+        store(whole, at + 4 * _N, load4(narrow, first + 3 * b))
+        store(whole, at + 8 * _N, load4(narrow, first + 3 * c))
     return n_wide
+
+
+@inner
+def _sort_out(work):
+    """Write what `_gather` has written pixel by pixel as rows of x, y and z."""
+    whole, exact = work.whole, work.exact
+    for k in range(3):
+        at, row = _LOOSE + 4 * k * _N, _STEPS + 3 * k * _N
+        a, b, c, d = load16(whole, at), load16(whole, at + 16), load16(whole, at + 32), load16(whole, at + 48)
+        store(whole, row, every_fourth(a, b, c, d, 0))
+        store(whole, row + _N, every_fourth(a, b, c, d, 1))
+        store(whole, row + 2 * _N, every_fourth(a, b, c, d, 2))
+    for half in range(2):
+        at, row = _LOOSE_PLACE + 32 * half, _PLACE + 8 * half
+        p, q, r, s = load8(exact, at), load8(exact, at + 8), load8(exact, at + 16), load8(exact, at + 24)
+        store(exact, row, every_fourth(p, q, r, s, 0))
+        store(exact, row + _N, every_fourth(p, q, r, s, 1))
+        store(exact, row + 2 * _N, every_fourth(p, q, r, s, 2))
 
 
 @inner
@@ -170,11 +170,10 @@ def _with_wide(scene, places, clusters, n_wide, work):
     for lane in range(n_wide):
         i = work.wide_lanes[lane]
         place, cluster = np.int64(places[i]), np.int64(clusters[i])
-        first, n = scene.first_vertex[cluster], np.int64(scene.n_vertices[cluster])
         for k in range(3):
-            at = first + np.int64(corners[3 * place + k])
+            at = scene.first_vertex[cluster] + 3 * np.int64(corners[3 * place + k])
             for axis in range(3):
-                exact[_VERTICES + (3 * k + axis) * _N + i] = scene.wide[at + axis * n]
+                exact[_VERTICES + (3 * k + axis) * _N + i] = scene.wide[at + axis]
 
 
 @inner
@@ -335,6 +334,7 @@ def derive_tile(
             places, clusters = found[col : col + _N], found[MAX_TILE + col : MAX_TILE + col + _N]
             n_wide = _gather(scene, faces, names[at : at + _N], places, clusters, work)
             turn = load16(work.turns, col)
+            _sort_out(work)
             store(whole, _TURN, turn)
             store(whole, _X, load16(pixels.x, at))
             store(whole, _Y, load16(pixels.y, at))

@@ -44,20 +44,21 @@ def vertices_of(scene, faces, name, ox, oy, oz):
     """
     place = np.int64(faces.places[name])
     cluster = cluster_of(faces, place)
-    first, n = scene.first_vertex[cluster], np.int64(scene.n_vertices[cluster])
+    first = scene.first_vertex[cluster]
     a, b, c = corners_of(scene, faces, place)
+    a, b, c = first + 3 * a, first + 3 * b, first + 3 * c
     x, y, z = scene.centre[cluster, 0] - ox, scene.centre[cluster, 1] - oy, scene.centre[cluster, 2] - oz
     if scene.is_wide[cluster]:
-        at = scene.wide[first : first + 3 * n]
+        at = scene.wide
         return (
-            x + at[a], y + at[n + a], z + at[2 * n + a], x + at[b], y + at[n + b], z + at[2 * n + b], x + at[c],
-            y + at[n + c], z + at[2 * n + c],
+            x + at[a], y + at[a + 1], z + at[a + 2], x + at[b], y + at[b + 1], z + at[b + 2], x + at[c], y + at[c + 1],
+            z + at[c + 2],
         )  # fmt: skip
-    steps, step = scene.narrow[first : first + 3 * n], scene.step
+    steps, step = scene.narrow, scene.step
     return (
-        x + steps[a] * step, y + steps[n + a] * step, z + steps[2 * n + a] * step, x + steps[b] * step,
-        y + steps[n + b] * step, z + steps[2 * n + b] * step, x + steps[c] * step, y + steps[n + c] * step,
-        z + steps[2 * n + c] * step,
+        x + steps[a] * step, y + steps[a + 1] * step, z + steps[a + 2] * step, x + steps[b] * step,
+        y + steps[b + 1] * step, z + steps[b + 2] * step, x + steps[c] * step, y + steps[c + 1] * step,
+        z + steps[c + 2] * step,
     )  # fmt: skip
 
 

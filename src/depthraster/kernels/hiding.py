@@ -23,27 +23,25 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.access import load4, load8, store
 from depthraster.kernels.bins import BEST, MARGIN, NAME, SIZE, SURE, N, along
 from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
 from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.memory import aligned
 from depthraster.kernels.occlusion import bound_cluster
 from depthraster.kernels.placing import place_vertices
+from depthraster.kernels.shuffles import four
 from depthraster.kernels.simd import (
     as_whole,
     bits_of,
     choose,
-    four,
     least,
     least_lane,
-    load4,
-    load8,
     most,
     multiply_add,
     none_negative,
     popcount,
     splat_like,
-    store,
     vector4,
 )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import prefetch
 from depthraster.kernels.jit import inlined, kernel
-from depthraster.kernels.simd import prefetch
 
 __all__ = ["DIGIT_BITS", "VERTEX_MISSING", "face_keys", "scatter_keys", "sort_bucket"]
 

@@ -100,9 +100,9 @@ def _see(
     """Write the first n vertices as a ray sees them: x and y across it, z along, and which sides of it they are clear of."""
     # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
     for i in range(((n + LANES - 1) // LANES) * LANES):
-        z = (middle_z + zs[i] * step) - from_z
-        x = ((middle_x + xs[i] * step) - from_x) - shear_x * z
-        y = ((middle_y + ys[i] * step) - from_y) - shear_y * z
+        z = (middle_z + zs[3 * i] * step) - from_z
+        x = ((middle_x + xs[3 * i] * step) - from_x) - shear_x * z
+        y = ((middle_y + ys[3 * i] * step) - from_y) - shear_y * z
         seen[0, i], seen[1, i], seen[2, i] = x, y, z
         # A bit for each side.
         clear = (1.0 if x < -room else 0.0) + (2.0 if x > room else 0.0)
@@ -138,15 +138,15 @@ def _pick_in_cluster(
         return best, best_face
     # The scene's coordinate is put together first, which is exact on its lattice: then it is the same in all clusters.
     if is_wide[cluster]:
-        at = wide[first : first + 3 * n + LANES]
+        at = wide[first : first + 3 * (n + LANES)]
         _see(
-            n, at[kx * n :], at[ky * n :], at[kz * n :], 1.0, middle_x, middle_y, middle_z, from_x, from_y, from_z,
+            n, at[kx:], at[ky:], at[kz:], 1.0, middle_x, middle_y, middle_z, from_x, from_y, from_z,
             shear_x, shear_y, room, seen,
         )  # fmt: skip
     else:
-        steps = narrow[first : first + 3 * n + LANES]
+        steps = narrow[first : first + 3 * (n + LANES)]
         _see(
-            n, steps[kx * n :], steps[ky * n :], steps[kz * n :], step, middle_x, middle_y, middle_z, from_x, from_y,
+            n, steps[kx:], steps[ky:], steps[kz:], step, middle_x, middle_y, middle_z, from_x, from_y,
             from_z, shear_x, shear_y, room, seen,
         )  # fmt: skip
     for i in range(n):

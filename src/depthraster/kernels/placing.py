@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import load8, store
 from depthraster.kernels.clusters import LANES, MAX_VERTICES
 from depthraster.kernels.inverse import pixels_of
-from depthraster.kernels.jit import inner
+from depthraster.kernels.jit import inlined, inner
 from depthraster.kernels.lens import project_frame
-from depthraster.kernels.simd import multiply_add
+from depthraster.kernels.shuffles import doubles_in, every_third, fours, pair, pairs
+from depthraster.kernels.simd import (
+    as_double,
+    as_single,
+    as_whole,
+    bits_of,
+    least,
+    most,
+    multiply_add,
+    negative,
+    splat_like,
+)
 
-__all__ = ["place_vertices", "turn_out"]
+__all__ = ["RECORD", "place_vertices", "turn_out"]
+
+RECORD = 4  # float64 numbers that `turn_out` writes of a vertex
 
 _V = MAX_VERTICES
+_ROUNDING = np.float32(1e-4)  # pixels, more than float32 rounds places by within a tile
 
 
 @inner
@@ -25,7 +40,7 @@ def place_vertices(
 ):  # fmt: skip
     """Transform and project the n vertices of a cluster.
 
-    ``offsets[first:]`` holds x[n] y[n] z[n] in steps from the cluster's centre (cx, cy, cz). ``placed``
+    ``offsets[first:]`` holds x y z of each in steps from the cluster's centre (cx, cy, cz). ``placed``
     takes, in rows of ``MAX_VERTICES``: f X, f Y, Z, then x, y (plane pixels), 1/Z, then u, v (pixels), NaN in u where the
     vertex is not more than ``nearest`` before the camera or farther from the axis than ``guard`` (squared, plane pixels),
     where u and v mean nothing. Without a lens u and v are those of ``inverse`` and u is infinite where that does not
@@ -38,24 +53,23 @@ def place_vertices(
     d3 = view[1, 0] * cx + view[1, 1] * cy + view[1, 2] * cz + view[1, 3]
     z3 = view[2, 0] * cx + view[2, 1] * cy + view[2, 2] * cz + view[2, 3]
     # Whole vectors only: what is read past the last vertex is memory of ours, what it gives is not used.
-    if n < 0:  # never; it tells the compiler not to provide for negative indices below
-        return
-    offsets = offsets[first : first + 3 * n + LANES]
     whole = ((n + LANES - 1) // LANES) * LANES
-    for i in range(whole):
-        p = np.float64(offsets[i])
-        q = np.float64(offsets[n + i])
-        r = np.float64(offsets[2 * n + i])
-        fx = multiply_add(a0, p, multiply_add(a1, q, multiply_add(a2, r, a3)))
-        fy = multiply_add(d0, p, multiply_add(d1, q, multiply_add(d2, r, d3)))
-        z = multiply_add(z0, p, multiply_add(z1, q, multiply_add(z2, r, z3)))
-        w = 1.0 / z
-        placed[i] = fx
-        placed[_V + i] = fy
-        placed[2 * _V + i] = z
-        placed[3 * _V + i] = fx * w
-        placed[4 * _V + i] = fy * w
-        placed[5 * _V + i] = w
+    for i in range(0, n, 8):
+        at = first + 3 * i
+        some, more, rest = load8(offsets, at), load8(offsets, at + 8), load8(offsets, at + 16)
+        p = as_double(every_third(some, more, rest, 0))
+        q = as_double(every_third(some, more, rest, 1))
+        r = as_double(every_third(some, more, rest, 2))
+        fx = multiply_add(p, a0, multiply_add(q, a1, multiply_add(r, a2, a3)))
+        fy = multiply_add(p, d0, multiply_add(q, d1, multiply_add(r, d2, d3)))
+        z = multiply_add(p, z0, multiply_add(q, z1, multiply_add(r, z2, z3)))
+        w = splat_like(z, 1.0) / z
+        store(placed, i, fx)
+        store(placed, _V + i, fy)
+        store(placed, 2 * _V + i, z)
+        store(placed, 3 * _V + i, fx * w)
+        store(placed, 4 * _V + i, fy * w)
+        store(placed, 5 * _V + i, w)
     if inverse is not None:
         if parallel:
             for i in range(whole):
@@ -82,19 +96,48 @@ def place_vertices(
 
 
 @inner
-def turn_out(n, tile, placed, sides):
-    """Write the sides of the boxes of pixels around n vertices; False if any vertex has no place in the image.
+def turn_out(n, tile, placed, records):
+    """Write `RECORD` numbers of each of n vertices, side by side; False if any vertex has no place in the image.
 
-    ``sides`` takes the last column and row and the negatives of the first ones of each, beside one another: the greatest of
-    each over a face's vertices are the sides of its own box.
+    These are x, y and 1/Z, and then four int16 in one: the last column and row of the box of pixels around the vertex and
+    the negatives of the first ones. The greatest of each over a face's vertices are the sides of its own box.
     """
-    is_whole = True
-    u0, v0, pad, u_last, v_last = tile.u0, tile.v0, tile.small_pad, tile.u_last, tile.v_last
-    for i in range(((n + LANES - 1) // LANES) * LANES):
-        u, v = placed[6 * _V + i] - u0, placed[7 * _V + i] - v0
-        is_whole &= (i >= n) | (abs(u) < np.inf)
-        sides[4 * i] = np.int32(np.floor(min(max(u + pad, -1.0), u_last)))
-        sides[4 * i + 1] = np.int32(np.floor(min(max(v + pad, -1.0), v_last)))
-        sides[4 * i + 2] = np.int32(np.floor(min(max(pad - u, -1.0 - u_last), 0.0)))
-        sides[4 * i + 3] = np.int32(np.floor(min(max(pad - v, -1.0 - v_last), 0.0)))
-    return is_whole
+    pad = np.float32(tile.small_pad) + _ROUNDING
+    u_end, v_end = np.float32(tile.u_last) + np.float32(1.0), np.float32(tile.v_last) + np.float32(1.0)
+    u0, v0, none = tile.u0, tile.v0, np.float32(0.0)
+    missing = np.int64(0)
+    for i in range(0, n, LANES):
+        u, v = _singly(placed, 6 * _V + i, u0), _singly(placed, 7 * _V + i, v0)
+        has_place = splat_like(u, np.float32(np.inf)) > most(u, negative(u))
+        missing |= ~bits_of(has_place) & ((1 << min(n - i, LANES)) - 1)
+        # Counted from one before the first pixel, or from the last: so cutting off what follows the point is rounding down.
+        last_col = as_whole(least(most(u + (pad + np.float32(1.0)), none), u_end)) - np.int32(1)
+        last_row = as_whole(least(most(v + (pad + np.float32(1.0)), none), v_end)) - np.int32(1)
+        first_col = as_whole(least(most(splat_like(u, pad + u_end) - u, none), u_end)) - np.int32(u_end)
+        first_row = as_whole(least(most(splat_like(v, pad + v_end) - v, none), v_end)) - np.int32(v_end)
+        lasts, firsts = _together(last_col, last_row), _together(first_col, first_row)
+        _put_records(records, i, placed, doubles_in(pairs(lasts, firsts, 0)))
+        _put_records(records, i + 8, placed, doubles_in(pairs(lasts, firsts, 1)))
+    return missing == 0
+
+
+@inlined
+def _singly(numbers, at, start):
+    """Return sixteen numbers, counted from ``start``, as float32."""
+    return pair(as_single(load8(numbers, at) - start), as_single(load8(numbers, at + 8) - start))
+
+
+@inlined
+def _together(low, high):
+    """Return two small whole numbers as one, in each lane."""
+    return (low & np.int32(0xFFFF)) | (high << np.int32(16))
+
+
+@inner
+def _put_records(records, i, placed, sides):
+    """Write the records of eight vertices from number i on."""
+    x, y, w = load8(placed, 3 * _V + i), load8(placed, 4 * _V + i), load8(placed, 5 * _V + i)
+    store(records, RECORD * i, fours(x, y, w, sides, 0))
+    store(records, RECORD * i + 8, fours(x, y, w, sides, 1))
+    store(records, RECORD * i + 16, fours(x, y, w, sides, 2))
+    store(records, RECORD * i + 24, fours(x, y, w, sides, 3))

@@ -15,14 +15,16 @@ import numpy as np
 
 from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.jit import inlined, inner
-from depthraster.kernels.simd import multiply_add
+from depthraster.kernels.simd import choose, most, multiply_add, negative, splat_like
 
 __all__ = [
     "PLANE",
+    "THIN",
     "THINNEST",
     "clip_parallel",
     "homogeneous_planes",
     "inverse_depth_plane",
+    "inverse_depth_slopes",
     "is_seen",
     "projected_planes",
 ]
@@ -37,6 +39,7 @@ _NO_WIDTH = 1e-12  # of the distance of a face's farthest corner
 # Squared width, in plane pixels, below which a face is seen edge-on: what is left is rounding, which knows no end along
 # the face. Its neighbours' edges, widened by far more, close what it leaves.
 THINNEST = 1e-20
+THIN = 1e-12  # below which 1/Z is no plane that rounding leaves alone, see `inverse_depth_plane`
 
 
 @inner
@@ -64,24 +67,30 @@ def projected_planes(rx, ry, xs, ys, ws, a, b, c, plane):
 
 
 @inlined
+def inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c):
+    """Return the slopes of 1/Z along x and y times the area, of a face or a vector of them, by its gain towards b and c."""
+    return multiply_add(to_b, acy, negative(to_c * aby)), multiply_add(to_c, abx, negative(to_b * acx))
+
+
+@inlined
 def inverse_depth_plane(abx, aby, acx, acy, area, aw, bw, cw):
-    """Return the slopes of 1/Z along x and y, and its value at vertex a."""
+    """Return the slopes of 1/Z along x and y, and its value at vertex a, of a face or of a vector of them."""
     bcx, bcy = acx - abx, acy - aby
     ab2, ac2 = multiply_add(abx, abx, aby * aby), multiply_add(acx, acx, acy * acy)
-    bc2 = multiply_add(bcx, bcx, bcy * bcy)
-    longest2 = max(ab2, max(ac2, bc2))
+    longest2 = most(multiply_add(bcx, bcx, bcy * bcy), most(ac2, ab2))
     # A face narrower than 1e-6 pixel: rounding would turn its plane. 1/Z runs along its longest edge instead.
-    thin = area * area <= 1e-12 * longest2
+    thin = longest2 * THIN >= area * area
     by_ab, by_ac = ab2 == longest2, ac2 == longest2
-    gain = (bw - aw) if by_ab else ((cw - aw) if by_ac else (cw - bw))
-    along_x, along_y = abx if by_ab else (acx if by_ac else bcx), aby if by_ab else (acy if by_ac else bcy)
-    # One division, which takes longer than all the rest.
-    per = 1.0 / (longest2 if thin else area)
     to_b, to_c = bw - aw, cw - aw
-    wa = per * (gain * along_x if thin else multiply_add(to_b, acy, -(to_c * aby)))
-    wb = per * (gain * along_y if thin else multiply_add(to_c, abx, -(to_b * acx)))
-    wc = multiply_add(-wa, abx, multiply_add(-wb, aby, bw))
-    return wa, wb, wc if thin & (not (by_ab | by_ac)) else aw
+    gain = choose(by_ab, to_b, choose(by_ac, to_c, cw - bw))
+    along_x = choose(by_ab, abx, choose(by_ac, acx, bcx))
+    along_y = choose(by_ab, aby, choose(by_ac, acy, bcy))
+    # One division, which takes longer than all the rest.
+    per = splat_like(area, 1.0) / choose(thin, longest2, area)
+    wa, wb = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
+    wa, wb = per * choose(thin, gain * along_x, wa), per * choose(thin, gain * along_y, wb)
+    wc = multiply_add(negative(wa), abx, multiply_add(negative(wb), aby, bw))
+    return wa, wb, choose(thin, choose(by_ab | by_ac, aw, wc), aw)
 
 
 @inner

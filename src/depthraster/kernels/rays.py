@@ -16,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.access import load8, load16, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, MAX_TILE, STRIDE
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
-from depthraster.kernels.simd import eight, load8, load16, multiply_add, nearest_whole, splat_like, store
+from depthraster.kernels.shuffles import eight
+from depthraster.kernels.simd import multiply_add, nearest_whole, splat_like
 
 __all__ = [
     "RayGrid",

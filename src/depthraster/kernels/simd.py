@@ -1,10 +1,11 @@
 """Short vectors of numbers as values in kernels: for loops that the compiler would not make vectors of by itself.
 
-`load4`, `load8`, `load16` and `pair` make vectors of an array's elements, `store` and `stream` write them back, and
-`prefetch` has the elements come nearer beforehand; vectors are reckoned with by + - * and / (floats), compared by >, >= and
-==, and masks are taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second
-operand counts for every lane. Vectors are LLVM's own, so that each machine gets the widest instructions that it has. The
-commonest change is another operation: a line of `_OPERATIONS`, or an intrinsic.
+``access.py`` makes vectors of an array's elements and writes them back, ``shuffles.py`` brings lanes into another order.
+Here they are reckoned with, by + - * and / (floats), << and >> (whole numbers), compared by >, >= and ==, and masks, as
+whole numbers, taken together by & and |. The functions do as their names say, lane by lane; a scalar as the second operand
+counts for every lane, and some take scalars alone, for what is done to one face as to many. Vectors are LLVM's own, so that
+each machine gets the widest instructions that it has. The commonest change is another operation: a line of `_OPERATIONS`,
+or an intrinsic.
 """
 
 from __future__ import annotations
@@ -20,33 +21,25 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 __all__ = [
+    "Vector",
+    "as_double",
     "as_float",
+    "as_single",
     "as_whole",
-    "before_line",
     "bits_of",
     "choose",
-    "eight",
-    "fence",
-    "four",
-    "interleaved",
+    "lanes",
     "least",
     "least_lane",
-    "load4",
-    "load8",
-    "load16",
     "lowest_bit",
     "most",
     "multiply_add",
     "nearest_whole",
     "negative",
     "none_negative",
-    "pair",
     "popcount",
-    "prefetch",
     "root",
     "splat_like",
-    "store",
-    "stream",
     "vector4",
 ]
 
@@ -94,6 +87,8 @@ _OPERATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.sub: _either("sub", "fsub"),
     operator.mul: _either("mul", "fmul"),
     operator.truediv: lambda builder, lane, a, b: builder.fdiv(a, b),  # floats only
+    operator.lshift: lambda builder, lane, a, b: builder.shl(a, b),  # whole numbers only
+    operator.rshift: lambda builder, lane, a, b: builder.ashr(a, b),  # likewise, signed
     operator.and_: lambda builder, lane, a, b: builder.and_(a, b),
     operator.or_: lambda builder, lane, a, b: builder.or_(a, b),
     operator.gt: lambda builder, lane, a, b: _compared(builder, ">", lane, a, b),
@@ -128,151 +123,19 @@ for _symbol, _make in _OPERATIONS.items():
     _provide(_symbol, _make)
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Any) -> Any:
-    """Return where the elements of a contiguous array from an index on are, as a vector's."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+def _lane_of(kind: types.Type) -> types.Type:
+    return kind.lane if isinstance(kind, Vector) else kind
 
 
-def _loader(n: int) -> Callable[..., Any]:
-    def load(typing, array, index):
-        def make(context, builder, sig, args):
-            vector = context.get_value_type(sig.return_type)
-            place = _pointer(context, builder, sig.args[0], args[0], args[1], vector)
-            return builder.load(place, align=sig.args[0].dtype.bitwidth // 8)
-
-        return Vector(array.dtype, n)(array, index), make
-
-    load.__doc__ = (
-        f"Return {n} elements of a one-dimensional contiguous array, from an index on, which is not checked."
-    )
-    return intrinsic(load)
+def _beside(builder: Any, sig: Any, args: Any) -> Any:
+    """Return the second of two arguments as what the first is, a vector or a scalar."""
+    first = sig.args[0]
+    return _as_vector(builder, sig.args[1], args[1], first.n) if isinstance(first, Vector) else args[1]
 
 
-load4, load8, load16 = _loader(4), _loader(8), _loader(16)
-
-
-@intrinsic
-def store(typing, array, index, value):
-    """Write a vector to a one-dimensional contiguous array, from an index on, which is not checked."""
-
-    def make(context, builder, sig, args):
-        place = _pointer(context, builder, sig.args[0], args[0], args[1], args[2].type)
-        builder.store(args[2], place, align=sig.args[0].dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, index, value), make
-
-
-@intrinsic
-def stream(typing, array, index, value):
-    """Write a vector as `store` does, but past the caches, to a place aligned to its size; a `fence` has to follow."""
-
-    def make(context, builder, sig, args):
-        place = _pointer(context, builder, sig.args[0], args[0], args[1], args[2].type)
-        written = builder.store(args[2], place, align=sig.args[2].n * sig.args[0].dtype.bitwidth // 8)
-        one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-        written.set_metadata("nontemporal", one)
-        return context.get_dummy_value()
-
-    return types.void(array, index, value), make
-
-
-@intrinsic
-def fence(typing):
-    """Have what `stream` has written be there for other threads before anything that is written later."""
-
-    def make(context, builder, sig, args):
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), make
-
-
-@intrinsic
-def before_line(typing, array, index):
-    """Return how many bytes after an element of a one-dimensional contiguous array a cache line, of 64 bytes, begins."""
-
-    def make(context, builder, sig, args):
-        whole = ir.IntType(64)
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        place = builder.ptrtoint(builder.gep(data, [args[1]]), whole)
-        return builder.and_(builder.neg(place), ir.Constant(whole, 63))
-
-    return types.int64(array, index), make
-
-
-@intrinsic
-def prefetch(typing, array, index):
-    """Ask for the cache line of an element of a one-dimensional contiguous array, which is not checked, to be read soon."""
-
-    def make(context, builder, sig, args):
-        byte = ir.IntType(8)
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        place = builder.bitcast(builder.gep(data, [args[1]]), byte.as_pointer())
-        whole = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), whole, whole, whole])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(
-            ask, [place, *(ir.Constant(whole, k) for k in (0, 3, 1))]
-        )  # to read, into the nearest cache, data
-        return context.get_dummy_value()
-
-    return types.void(array, index), make
-
-
-def _lanes(places: list[int]) -> Any:
+def lanes(places: list[int]) -> Any:
+    """Return numbers of lanes as LLVM takes them to say which go where."""
     return ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-
-
-@intrinsic
-def pair(typing, low, high):
-    """Return two vectors of a type as one."""
-
-    def make(context, builder, sig, args):
-        return builder.shuffle_vector(args[0], args[1], _lanes(list(range(2 * low.n))))
-
-    return Vector(low.lane, 2 * low.n)(low, high), make
-
-
-def _part(n: int) -> Callable[..., Any]:
-    def part(typing, value, number):
-        if not isinstance(number, types.IntegerLiteral):
-            return None
-        first = n * number.literal_value
-
-        def make(context, builder, sig, args):
-            places = _lanes(list(range(first, first + n)))
-            return builder.shuffle_vector(args[0], ir.Constant(args[0].type, ir.Undefined), places)
-
-        return Vector(value.lane, n)(value, number), make
-
-    part.__doc__ = (
-        f"Return one of the parts of {n} lanes that a vector is made of; the number is a constant, from 0."
-    )
-    return intrinsic(prefer_literal=True)(part)
-
-
-four, eight = _part(4), _part(8)
-
-
-@intrinsic(prefer_literal=True)
-def interleaved(typing, a, b, c, number):
-    """Return a third of the lanes of three vectors taken in turn, a0 b0 c0 a1 ...; the number is a constant, from 0."""
-    if not isinstance(number, types.IntegerLiteral):
-        return None
-    places = [
-        divmod(number.literal_value * a.n + lane, 3) for lane in range(a.n)
-    ]  # which lane, of which vector
-
-    def make(context, builder, sig, args):
-        two = builder.shuffle_vector(
-            args[0], args[1], _lanes([lane + a.n * (which % 2) for lane, which in places])
-        )
-        every = [a.n + lane if which == 2 else k for k, (lane, which) in enumerate(places)]
-        return builder.shuffle_vector(two, args[2], _lanes(every))
-
-    return a(a, b, c, number), make
 
 
 @intrinsic
@@ -286,8 +149,31 @@ def as_float(typing, value):
 
 
 @intrinsic
+def as_double(typing, value):
+    """Return lanes of int32 or of floats as float64."""
+
+    def make(context, builder, sig, args):
+        kind = context.get_value_type(sig.return_type)
+        if kind == args[0].type:
+            return args[0]
+        return (builder.fpext if isinstance(value.lane, types.Float) else builder.sitofp)(args[0], kind)
+
+    return Vector(types.float64, value.n)(value), make
+
+
+@intrinsic
+def as_single(typing, value):
+    """Return lanes of float64 as float32."""
+
+    def make(context, builder, sig, args):
+        return builder.fptrunc(args[0], context.get_value_type(sig.return_type))
+
+    return Vector(types.float32, value.n)(value), make
+
+
+@intrinsic
 def as_whole(typing, value):
-    """Return lanes of float32 as int32, without what comes after the point; they have to fit."""
+    """Return lanes of floats as int32, without what comes after the point; they have to fit."""
 
     def make(context, builder, sig, args):
         return builder.fptosi(args[0], context.get_value_type(sig.return_type))
@@ -297,7 +183,7 @@ def as_whole(typing, value):
 
 @intrinsic
 def nearest_whole(typing, value):
-    """Return the nearest int32 to lanes of float32, of two the even one; they have to fit."""
+    """Return the nearest int32 to lanes of floats, of two the even one; they have to fit."""
 
     def make(context, builder, sig, args):
         kind = ir.FunctionType(args[0].type, [args[0].type])
@@ -340,7 +226,7 @@ def lowest_bit(typing, bits):
 
 @intrinsic
 def negative(typing, value):
-    """Return the negatives of floats."""
+    """Return the negatives of floats, or of one."""
 
     def make(context, builder, sig, args):
         return builder.fneg(args[0])
@@ -357,7 +243,7 @@ def least_lane(typing, value):
         while n > 1:
             n //= 2
             nothing = ir.Constant(part.type, ir.Undefined)
-            low, high = (builder.shuffle_vector(part, nothing, _lanes(list(range(k, k + n)))) for k in (0, n))
+            low, high = (builder.shuffle_vector(part, nothing, lanes(list(range(k, k + n)))) for k in (0, n))
             part = builder.select(_compared(builder, "<", value.lane, low, high), low, high)
         return builder.extract_element(part, ir.Constant(ir.IntType(32), 0))
 
@@ -366,12 +252,12 @@ def least_lane(typing, value):
 
 @intrinsic
 def splat_like(typing, vector, value):
-    """Return a vector like another, with a value in every lane."""
+    """Return a vector like another, with a value in every lane; of a scalar, the value."""
 
     def make(context, builder, sig, args):
-        return _splat(builder, args[1], vector.n)
+        return _splat(builder, args[1], vector.n) if isinstance(vector, Vector) else args[1]
 
-    return Vector(vector.lane, vector.n)(vector, vector.lane), make
+    return vector(vector, _lane_of(vector)), make
 
 
 @intrinsic
@@ -430,31 +316,32 @@ def none_negative(typing, a, b, c):
 
 @intrinsic
 def choose(typing, mask, a, b):
-    """Return a where the mask holds, and b elsewhere."""
+    """Return a where the mask holds, and b elsewhere; both may be scalars, by a truth."""
 
     def make(context, builder, sig, args):
-        return builder.select(*args)
+        mask = args[0] if isinstance(sig.args[0], Vector) else context.is_true(builder, sig.args[0], args[0])
+        return builder.select(mask, *args[1:])
 
     return a(mask, a, b), make
 
 
 @intrinsic
 def least(typing, a, b):
-    """Return the lesser, b where one is NaN; b may be a scalar."""
+    """Return the lesser, b where one is NaN; b may be a scalar, or both."""
 
     def make(context, builder, sig, args):
-        other = _as_vector(builder, sig.args[1], args[1], a.n)
-        return builder.select(_compared(builder, "<", a.lane, args[0], other), args[0], other)
+        other = _beside(builder, sig, args)
+        return builder.select(_compared(builder, "<", _lane_of(a), args[0], other), args[0], other)
 
     return a(a, b), make
 
 
 @intrinsic
 def most(typing, a, b):
-    """Return the greater, b where one is NaN; b may be a scalar."""
+    """Return the greater, b where one is NaN; b may be a scalar, or both."""
 
     def make(context, builder, sig, args):
-        other = _as_vector(builder, sig.args[1], args[1], a.n)
-        return builder.select(_compared(builder, ">", a.lane, args[0], other), args[0], other)
+        other = _beside(builder, sig, args)
+        return builder.select(_compared(builder, ">", _lane_of(a), args[0], other), args[0], other)
 
     return a(a, b), make

@@ -12,15 +12,26 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from depthraster.kernels.access import load4, load8, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.cells import blocks_near
-from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
-from depthraster.kernels.cover import LARGE, NOTHING, SMALL, WINDOW, WINDOWED, make_small
+from depthraster.kernels.clusters import MAX_FACES, MAX_VERTICES
+from depthraster.kernels.cover import WINDOW, make_small
 from depthraster.kernels.inverse import box_of
-from depthraster.kernels.jit import inner
+from depthraster.kernels.jit import inlined, inner
 from depthraster.kernels.memory import aligned
+from depthraster.kernels.placing import RECORD
 from depthraster.kernels.planes import PLANE, THINNEST
-from depthraster.kernels.simd import load4, most, store
+from depthraster.kernels.shuffles import (
+    doubles_in,
+    fields_of_eight,
+    lower_half,
+    pair,
+    shorts_in,
+    upper_half,
+    wholes_in,
+)
+from depthraster.kernels.simd import bits_of, most, popcount, splat_like
 
 __all__ = ["Scratch", "Tile", "scratch", "stage_any", "stage_plain"]
 
@@ -34,17 +45,15 @@ class Scratch(NamedTuple):
     """What `tiles.draw_clusters` works in: one for each thread."""
 
     placed: npt.NDArray[np.float64]  # (8 MAX_VERTICES,) see `placing.place_vertices`
-    sides: npt.NDArray[np.int32]  # (4 MAX_VERTICES,) see `placing.turn_out`
-    staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) see `cover.make_small`
-    planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) likewise
-    boxes: npt.NDArray[
-        np.int32
-    ]  # (4 MAX_FACES,) last column and row of pixels, and the negatives of the first
+    records: npt.NDArray[np.float64]  # (RECORD MAX_VERTICES,) see `placing.turn_out`
+    staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) x, y, 1/Z of the vertices of what `stage_any` stages
+    planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) see `cover.make_small`
+    boxes: npt.NDArray[np.int32]  # (2 MAX_FACES,) of staged faces, see `cover.sides_of`
     names: npt.NDArray[np.int32]  # (MAX_FACES,) indices of the faces that `stage_any` stages
-    kinds: npt.NDArray[np.int32]  # (MAX_FACES,) what becomes of faces, see `cover.make_small`
     firsts: npt.NDArray[np.int32]  # (MAX_FACES,) the first pixels of staged faces
-    windows: npt.NDArray[np.int32]  # (MAX_FACES,) numbers of the staged faces that one window shows
-    small: npt.NDArray[np.int32]  # (MAX_FACES,) and of the others
+    # numbers of the staged faces that a window shows, that its upper half does, its left side, of the other small ones, of
+    # those that are not small; and room for eight
+    chosen: npt.NDArray[np.uint8]  # (5, MAX_FACES + 8)
     origins: npt.NDArray[np.int32]  # (2 MAX_FACES,) see `cover.make_small`
     others: npt.NDArray[np.int32]  # (MAX_FACES, 5) other faces: number in the cluster, rows, columns
     plane: npt.NDArray[np.float64]  # (PLANE,) see ``planes.py``
@@ -54,9 +63,8 @@ class Scratch(NamedTuple):
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
-        aligned(8 * _V), aligned(4 * _V, np.int32), aligned(9 * _F),
-        aligned(14 * _F, np.float32), aligned(4 * _F, np.int32), aligned(_F, np.int32), aligned(_F, np.int32),
-        aligned(_F, np.int32), aligned(_F + 1, np.int32), aligned(_F + 1, np.int32), aligned(2 * _F, np.int32),
+        aligned(8 * _V), aligned(RECORD * _V), aligned(9 * _F), aligned(14 * _F, np.float32), aligned(2 * _F, np.int32),
+        aligned(_F, np.int32), aligned(_F, np.int32), aligned((5, _F + 8), np.uint8), aligned(2 * _F, np.int32),
         aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),
     )  # fmt: skip
 
@@ -77,63 +85,95 @@ class Tile(NamedTuple):
     cull: bool
 
 
-@inner
-def _gather(corners, scratch):
-    """Bring the numbers of the faces' vertices together, and the boxes around them."""
-    placed, staged, boxes, sides = scratch.placed, scratch.staged, scratch.boxes, scratch.sides
-    xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
-    for face in range(corners.shape[0] // 3):
-        a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
-        staged[face], staged[_F + face], staged[2 * _F + face] = xs[a], ys[a], ws[a]
-        staged[3 * _F + face], staged[4 * _F + face], staged[5 * _F + face] = xs[b], ys[b], ws[b]
-        staged[6 * _F + face], staged[7 * _F + face], staged[8 * _F + face] = xs[c], ys[c], ws[c]
-        store(boxes, 4 * face, most(most(load4(sides, 4 * a), load4(sides, 4 * b)), load4(sides, 4 * c)))
+def _places() -> npt.NDArray[np.uint8]:
+    """Return, of each number of eight bits, the places of those that are set, one after the other."""
+    table = np.zeros((256, 8), np.uint8)
+    for bits in range(256):
+        places = [place for place in range(8) if bits >> place & 1]
+        table[bits, : len(places)] = places
+    return table.ravel()
 
 
-@inner
-def _fit(n, scratch):
-    """Say of n faces where their pixels begin, and whether a window or no pixel at all holds those that are small."""
-    boxes, kinds, firsts = scratch.boxes, scratch.kinds, scratch.firsts
-    for i in range(((n + LANES - 1) // LANES) * LANES):
-        last_col, last_row = boxes[4 * i], boxes[4 * i + 1]
-        first_col, first_row = np.int32(-boxes[4 * i + 2]), np.int32(-boxes[4 * i + 3])
-        # Less than 0 if either is, less than the window if both are. (Differences of int32 are int64 by themselves.)
-        more = np.int32(last_col - first_col) | np.int32(last_row - first_row)
-        firsts[i] = np.int32(np.int32(first_row * np.int32(STRIDE)) + first_col)
-        kind = kinds[i]
-        kind = NOTHING if (more < np.int32(0)) & (kind == SMALL) else kind  # between pixel centres
-        kinds[i] = WINDOWED if (more < np.int32(WINDOW)) & (kind == SMALL) else kind
+_PLACES = _places()
+
+
+def _beyond(columns: int, rows: int) -> np.int32:
+    """Return the bits one of which is set where two int16, more columns and rows than one, are negative or too many."""
+    return np.uint32((~(rows - 1) & 0xFFFF) << 16 | (~(columns - 1) & 0xFFFF)).astype(np.int32)
+
+
+_NEGATIVE, _BEYOND = _beyond(1 << 15, 1 << 15), _beyond(WINDOW, WINDOW)
+_BEYOND_HALF, _BEYOND_SIDE = _beyond(WINDOW, WINDOW // 2), _beyond(WINDOW // 2, WINDOW)
+
+
+@inlined
+def _eight_vertices(records, corners, at):
+    """Return the `RECORD`'s numbers of a vertex of eight faces; ``at`` (uint64) is where the first one's number is."""
+    return fields_of_eight(
+        pair(_record(records, corners, at, 0), _record(records, corners, at, 12)),
+        pair(_record(records, corners, at, 3), _record(records, corners, at, 15)),
+        pair(_record(records, corners, at, 6), _record(records, corners, at, 18)),
+        pair(_record(records, corners, at, 9), _record(records, corners, at, 21)),
+    )
+
+
+@inlined
+def _record(records, corners, at, more):
+    return load4(records, RECORD * np.int64(corners[at + np.uint64(more)]))
 
 
 @inner
 def stage_plain(corners, n, tile, lattice, scratch):
     """Stage the n faces of a cluster of which all vertices have a place in the image, and make planes of them.
 
-    Returns how many a window holds, how many small ones it does not hold, and how many are ``others``.
+    Returns how many a window holds, how many its upper half, how many its left side, how many are small but too large for
+    windows, and how many are ``others``. Eight faces are looked at together; of the last ones some may be the next
+    cluster's, or nobody's.
     """
-    kinds, windows, smalls = scratch.kinds, scratch.windows, scratch.small
-    _gather(corners, scratch)
-    make_small(n, tile.small, not tile.cull, lattice, scratch.staged, scratch.planes, scratch.origins, kinds)
-    _fit(n, scratch)
-    n_windows, n_rest = 0, 0
-    for face in range(n):
-        if n_windows < 0:  # never; it says that no index below is negative
-            break
-        kind = kinds[face]
-        # Written in any case, and kept if it is so: which faces are seen cannot be foreseen.
-        windows[n_windows] = face
-        n_windows += kind == WINDOWED
-        n_rest += kind > WINDOWED
-    n_small, n_others = 0, 0
-    if n_rest > 0:
-        for face in range(n):
-            if n_small < 0:
-                break
-            smalls[n_small] = face
-            n_small += kinds[face] == SMALL
-            if kinds[face] == LARGE:
-                n_others += _list_other(corners, face, tile, scratch, n_others)
-    return n_windows, n_small, n_others
+    records, chosen, small, both = scratch.records, scratch.chosen, tile.small, not tile.cull
+    windows, halves, sides, smalls, larges = chosen[0], chosen[1], chosen[2], chosen[3], chosen[4]
+    n_windows, n_halves, n_sides, n_small, n_large = 0, 0, 0, 0, 0
+    for first in range(0, n, 8):
+        at = np.uint64(3 * first)  # unsigned, for which the compiler does not provide as for negative ones
+        ax, ay, aw, a_box = _eight_vertices(records, corners, at)
+        bx, by, bw, b_box = _eight_vertices(records, corners, at + np.uint64(1))
+        cx, cy, cw, c_box = _eight_vertices(records, corners, at + np.uint64(2))
+        is_small, is_large = make_small(
+            first, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, scratch.planes, scratch.origins
+        )  # fmt: skip
+        box = doubles_in(most(shorts_in(a_box), most(shorts_in(b_box), shorts_in(c_box))))
+        store(scratch.boxes, 2 * first, wholes_in(box))
+        lasts, firsts = lower_half(box), upper_half(box)
+        # How many more columns, and how many more rows, than one, as two int16; negative between pixel centres.
+        more = wholes_in(shorts_in(lasts) + shorts_in(firsts))
+        minus_row, minus_col = firsts >> np.int32(16), (firsts << np.int32(16)) >> np.int32(16)
+        store(
+            scratch.firsts, first, splat_like(more, np.int32(0)) - (minus_row * np.int32(STRIDE) + minus_col)
+        )
+        looked_at = (1 << min(n - first, 8)) - 1
+        drawn = bits_of(is_small & ((more & _NEGATIVE) == np.int32(0))) & looked_at
+        in_half = bits_of((more & _BEYOND_HALF) == np.int32(0)) & drawn
+        in_side = bits_of((more & _BEYOND_SIDE) == np.int32(0)) & drawn & ~in_half
+        in_window = bits_of((more & _BEYOND) == np.int32(0)) & drawn & ~(in_half | in_side)
+        n_halves = _list(halves, n_halves, first, in_half)
+        n_sides = _list(sides, n_sides, first, in_side)
+        n_windows = _list(windows, n_windows, first, in_window)
+        n_small = _list(smalls, n_small, first, drawn & ~(in_half | in_side | in_window))
+        n_large = _list(larges, n_large, first, bits_of(is_large) & looked_at)
+    n_others = 0
+    for k in range(np.uint64(n_large)):
+        n_others += _list_other(corners, np.int64(larges[k]), tile, scratch, n_others)
+    return n_windows, n_halves, n_sides, n_small, n_others
+
+
+@inlined
+def _list(numbers, n, first, bits):
+    """Write, from ``numbers[n]`` on, the numbers of those of eight faces whose bits are set; return where the list ends.
+
+    Eight are written in any case, of which some are kept: which faces are seen cannot be foreseen.
+    """
+    store(numbers, n, load8(_PLACES, 8 * bits) + np.uint8(first))
+    return n + popcount(bits)
 
 
 @inner
@@ -218,12 +258,16 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
         staged[n_staged], staged[_F + n_staged], staged[2 * _F + n_staged] = ax, ay, ws[a]
         staged[3 * _F + n_staged], staged[4 * _F + n_staged], staged[5 * _F + n_staged] = bx, by, ws[b]
         staged[6 * _F + n_staged], staged[7 * _F + n_staged], staged[8 * _F + n_staged] = cx, cy, ws[c]
-        boxes[4 * n_staged], boxes[4 * n_staged + 1] = np.int32(last_col), np.int32(last_row)
-        boxes[4 * n_staged + 2], boxes[4 * n_staged + 3] = -np.int32(first_col), -np.int32(first_row)
-        scratch.names[n_staged], scratch.small[n_staged] = face_ids[face], n_staged
+        boxes[2 * n_staged] = np.int64(last_row) << 16 | np.int64(last_col)
+        boxes[2 * n_staged + 1] = -np.int64(first_row) << 16 | (-np.int64(first_col) & 0xFFFF)
+        scratch.names[n_staged], scratch.chosen[3, n_staged] = face_ids[face], n_staged
         n_staged += 1
-    both = not tile.cull
-    make_small(n_staged, small, both, lattice, staged, scratch.planes, scratch.origins, scratch.kinds)
+    for i in range(0, n_staged, 8):
+        make_small(
+            i, load8(staged, i), load8(staged, _F + i), load8(staged, 2 * _F + i), load8(staged, 3 * _F + i),
+            load8(staged, 4 * _F + i), load8(staged, 5 * _F + i), load8(staged, 6 * _F + i), load8(staged, 7 * _F + i),
+            load8(staged, 8 * _F + i), small, not cull, lattice, scratch.planes, scratch.origins,
+        )  # fmt: skip
     return n_staged, n_others
 
 

@@ -8,8 +8,8 @@ is too large is for ``pipeline.py`` to say. The commonest change is another type
 
 from __future__ import annotations
 
+from depthraster.kernels.access import before_line, fence, load16, stream
 from depthraster.kernels.jit import inner
-from depthraster.kernels.simd import before_line, fence, load16, stream
 
 __all__ = ["end_streams", "stream_line"]
 

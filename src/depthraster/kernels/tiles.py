@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import prefetch
 from depthraster.kernels.blocks import BLOCK_WIDTH
 from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.cover import (
@@ -27,7 +28,6 @@ from depthraster.kernels.memory import LINE
 from depthraster.kernels.occlusion import is_hidden, look_again
 from depthraster.kernels.placing import place_vertices, turn_out
 from depthraster.kernels.planes import clip_parallel, homogeneous_planes, is_seen, projected_planes
-from depthraster.kernels.simd import prefetch
 from depthraster.kernels.staging import Tile, stage_any, stage_plain
 
 __all__ = ["draw_clusters"]
@@ -124,11 +124,13 @@ def draw_clusters(
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
-        if is_straight and turn_out(n_vertices, tile, placed, scratch.sides):
-            n_windows, n_small, n_others = stage_plain(corners, face_ids.shape[0], tile, lattice, scratch)
+        if is_straight and turn_out(n_vertices, tile, placed, scratch.records):
+            n_windows, n_halves, n_sides, n_small, n_others = stage_plain(
+                corners, face_ids.shape[0], tile, lattice, scratch
+            )
             ids = face_ids
         else:
-            n_windows, ids = 0, scratch.names
+            n_windows, n_halves, n_sides, ids = 0, 0, 0, scratch.names
             n_small, n_others = stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
         if loosely:
             draw_loose(
@@ -137,8 +139,8 @@ def draw_clusters(
             )  # fmt: skip
         else:
             drawn = pixels, names, ids, scratch.planes, scratch.origins
-            draw_windows(n_windows, scratch.windows, scratch.firsts, *drawn)
-            draw_small(n_small, scratch.small, scratch.boxes, *drawn)
+            draw_windows(scratch.chosen, n_windows, n_halves, n_sides, scratch.firsts, *drawn)
+            draw_small(n_small, scratch.chosen[3], scratch.boxes, *drawn)
         for i in range(n_others):
             face = others[i, 0]
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
