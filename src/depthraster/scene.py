@@ -19,7 +19,7 @@ import numpy.typing as npt
 from depthraster.curve import faces_in_order, ranges_of
 from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES, MIN_FACES, build_clusters
 from depthraster.kernels.faces import PLACES
-from depthraster.kernels.select import GROUP, group_boxes
+from depthraster.kernels.select import GROUP, TOGETHER, group_boxes
 
 __all__ = ["ClusterArrays", "CornerArrays", "Scene", "thread_count"]
 
@@ -47,7 +47,7 @@ class ClusterArrays(NamedTuple):
     face_ids: npt.NDArray[np.int32]  # (F,) index of the face in the caller's mesh
     narrow: npt.NDArray[np.int32]  # x y z of vertices, in lattice steps from their cluster's centre
     wide: npt.NDArray[np.float64]  # those of clusters too wide for that
-    groups: npt.NDArray[np.float64]  # (m, 6) boxes of groups of consecutive clusters, see `group_boxes`
+    groups: npt.NDArray[np.float64]  # (6, m) boxes of groups of consecutive clusters, see `group_boxes`
     step: float  # the lattice step, 0 where there is none
     extent: float  # no coordinate is farther than this from the scene's origin
 
@@ -432,7 +432,7 @@ def _joined(
         np.cumsum(np.where(is_wide, numbers, 0)) - numbers,
         np.cumsum(np.where(is_wide, 0, numbers)) - numbers,
     )
-    groups = np.empty((-(-len(half) // GROUP), 6))
+    groups = np.empty((6, -(-len(half) // (GROUP * TOGETHER)) * TOGETHER))
     group_boxes(centre, half, groups)
     arrays = ClusterArrays(
         first_face,
@@ -448,6 +448,6 @@ def _joined(
         wide,
         groups,
         float(step),
-        float(np.abs(groups[:, :3]).max() + groups[:, 3:].max()),
+        float(np.abs(groups[:3]).max() + groups[3:].max()),
     )
     return arrays, CornerArrays(first_id, vertex_ids, turns)

@@ -398,11 +398,11 @@ def hide_points(
         n_vertices, start = np.int64(scene.n_vertices[cluster]), scene.first_vertex[cluster]
         if scene.is_wide[cluster]:
             place_vertices(
-                scene.wide, start, n_vertices, view, 1.0, cx, cy, cz, None, 0.0, 0.0, None, parallel, placed
+                scene.wide, start, n_vertices, view, 1.0, cx, cy, cz, placed
             )  # fmt: skip
         else:
             place_vertices(
-                scene.narrow, start, n_vertices, view, scene.step, cx, cy, cz, None, 0.0, 0.0, None, parallel, placed
+                scene.narrow, start, n_vertices, view, scene.step, cx, cy, cz, placed
             )  # fmt: skip
         _box_vertices(n_vertices, grid, left, top, parallel, size, guard, scratch)
         if not _matters(n_rows, n_cols, blocks, scratch):  # what it really takes is less than its box

@@ -21,6 +21,7 @@ __all__ = [
     "project_frame",
     "project_frame_jacobian",
     "project_points",
+    "rounding_bound",
     "second_derivative_bound",
     "unproject_frame",
     "unproject_pixels",
@@ -194,6 +195,22 @@ def second_derivative_bound(lens, radius):
             fade += 15.0 * abs(lens[12]) * r2 * r2
         bound += 6.0 * tangential * fade
     return bound * max(abs(lens[0] + lens[3]) + abs(lens[4]), lens[0])
+
+
+@inner
+def rounding_bound(lens, radius, pixels):
+    """Bound what float32 rounds u and v by, within ``radius`` of the axis, counted from a pixel no farther than ``pixels``.
+
+    A sum of products is off by the number of roundings on the way of any term, times their unit 2**-24, times the sum of
+    the terms' sizes (N. Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1). x is rounded three times,
+    r^2 eight, so r^8 x 35 times, and it is added and scaled by fewer than 29 more.
+    """
+    r2 = radius * radius
+    radial = 1.0 + r2 * (abs(lens[5]) + r2 * (abs(lens[6]) + r2 * (abs(lens[7]) + r2 * abs(lens[8]))))
+    fade = 1.0 + r2 * (abs(lens[11]) + r2 * abs(lens[12]))
+    size = radius * radial + 3.0 * (abs(lens[9]) + abs(lens[10])) * r2 * fade
+    size *= max(abs(lens[0] + lens[3]) + abs(lens[4]), lens[0])
+    return 2.0**-24 * (64.0 * size + 4.0 * (abs(lens[1]) + abs(lens[2]) + pixels))
 
 
 @kernel

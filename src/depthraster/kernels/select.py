@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import load8
 from depthraster.kernels.jit import inner, kernel, lean_kernel
+from depthraster.kernels.simd import bits_of, least, lowest_bit, multiply_add, splat_like
 
-__all__ = ["GROUP", "bound_rays", "clusters_in_tile", "group_boxes"]
+__all__ = ["GROUP", "TOGETHER", "bound_rays", "clusters_in_tile", "group_boxes"]
 
 GROUP = 32  # clusters
+TOGETHER = 8  # groups are looked at
+
+_NOWHERE = 1e300  # half a size that is none
 
 
 @lean_kernel
@@ -43,16 +48,19 @@ def bound_rays(refs, bounds):
 
 @kernel
 def group_boxes(centre_of, half_of, boxes):
-    """Enclose each group of `GROUP` clusters: ``boxes`` (groups, 6) takes centre and half size."""
-    for g in range(boxes.shape[0]):
+    """Enclose each group of `GROUP` clusters: ``boxes`` (6, groups) takes rows of centres and half sizes.
+
+    Their number is rounded up to a multiple of `TOGETHER`; those that there are not have a size that reaches nothing.
+    """
+    for g in range(boxes.shape[1]):
         for axis in range(3):
-            least, most = np.inf, -np.inf
+            low, high = _NOWHERE, -_NOWHERE
             for c in range(g * GROUP, min((g + 1) * GROUP, centre_of.shape[0])):
-                least = min(least, centre_of[c, axis] - half_of[c, axis])
-                most = max(most, centre_of[c, axis] + half_of[c, axis])
-            middle = 0.5 * (least + most)
-            boxes[g, axis] = middle
-            boxes[g, 3 + axis] = max(most - middle, middle - least)
+                low = min(low, centre_of[c, axis] - half_of[c, axis])
+                high = max(high, centre_of[c, axis] + half_of[c, axis])
+            middle = 0.5 * (low + high)
+            boxes[axis, g] = middle
+            boxes[3 + axis, g] = max(high - middle, middle - low)
 
 
 @inner
@@ -84,6 +92,20 @@ def _is_outside(planes, x, y, z, hx, hy, hz):
     return False
 
 
+@inner
+def _groups_inside(planes, boxes, first):
+    """Return the bits of those of `TOGETHER` groups that do not lie wholly on the far side of one of the planes."""
+    n = boxes.shape[1]
+    x, y, z = load8(boxes, first), load8(boxes, n + first), load8(boxes, 2 * n + first)
+    hx, hy, hz = load8(boxes, 3 * n + first), load8(boxes, 4 * n + first), load8(boxes, 5 * n + first)
+    room = splat_like(x, np.inf)
+    for i in range(planes.shape[0]):
+        a, b, c = planes[i, 0], planes[i, 1], planes[i, 2]
+        reach = multiply_add(hx, abs(a), multiply_add(hy, abs(b), hz * abs(c)))
+        room = least(multiply_add(x, a, multiply_add(y, b, multiply_add(z, c, reach))) - planes[i, 3], room)
+    return np.uint64(~bits_of(splat_like(x, 0.0) > room) & 0xFF)
+
+
 @lean_kernel
 def clusters_in_tile(
     centre_of, half_of, cone_of, boxes, extent, view, camera, bounds, parallel, cull, planes, chosen
@@ -108,22 +130,28 @@ def clusters_in_tile(
             abs(view[axis, 3]) + abs(along * view[2, 3]) + abs(bound) + size * extent
         )
     n = 0
-    for g in range(boxes.shape[0]):
-        if _is_outside(planes, boxes[g, 0], boxes[g, 1], boxes[g, 2], boxes[g, 3], boxes[g, 4], boxes[g, 5]):
-            continue
-        for c in range(g * GROUP, min((g + 1) * GROUP, centre_of.shape[0])):
-            x, y, z = centre_of[c, 0], centre_of[c, 1], centre_of[c, 2]
-            half = half_of[c]
-            if _is_outside(planes, x, y, z, np.float64(half[0]), np.float64(half[1]), np.float64(half[2])):
-                continue
-            if cull:
-                if parallel:
-                    away = _cone_faces_away(cone_of[c], 0.0, -view[2, 0], -view[2, 1], -view[2, 2])
-                else:
-                    radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
-                    away = _cone_faces_away(cone_of[c], radius, camera[0] - x, camera[1] - y, camera[2] - z)
-                if away:
+    for first in range(0, boxes.shape[1], TOGETHER):
+        inside = _groups_inside(planes, boxes, first)
+        while inside != np.uint64(0):
+            g = first + lowest_bit(inside)
+            inside &= inside - np.uint64(1)
+            for c in range(g * GROUP, min((g + 1) * GROUP, centre_of.shape[0])):
+                x, y, z = centre_of[c, 0], centre_of[c, 1], centre_of[c, 2]
+                half = half_of[c]
+                if _is_outside(
+                    planes, x, y, z, np.float64(half[0]), np.float64(half[1]), np.float64(half[2])
+                ):
                     continue
-            chosen[n] = c
-            n += 1
+                if cull:
+                    if parallel:
+                        away = _cone_faces_away(cone_of[c], 0.0, -view[2, 0], -view[2, 1], -view[2, 2])
+                    else:
+                        radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
+                        away = _cone_faces_away(
+                            cone_of[c], radius, camera[0] - x, camera[1] - y, camera[2] - z
+                        )
+                    if away:
+                        continue
+                chosen[n] = c
+                n += 1
     return n

@@ -44,7 +44,8 @@ _ROOM = 1e-3  # plane pixels, far more than edges are widened by
 class Scratch(NamedTuple):
     """What `tiles.draw_clusters` works in: one for each thread."""
 
-    placed: npt.NDArray[np.float64]  # (8 MAX_VERTICES,) see `placing.place_vertices`
+    placed: npt.NDArray[np.float64]  # (8 MAX_VERTICES,) see `placing.place_vertices`; two more rows are room
+    places: npt.NDArray[np.float32]  # (2 MAX_VERTICES,) see `placing.image_vertices`
     records: npt.NDArray[np.float64]  # (RECORD MAX_VERTICES,) see `placing.turn_out`
     staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) x, y, 1/Z of the vertices of what `stage_any` stages
     planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) see `cover.make_small`
@@ -63,9 +64,9 @@ class Scratch(NamedTuple):
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
-        aligned(8 * _V), aligned(RECORD * _V), aligned(9 * _F), aligned(14 * _F, np.float32), aligned(2 * _F, np.int32),
-        aligned(_F, np.int32), aligned(_F, np.int32), aligned((5, _F + 8), np.uint8), aligned(2 * _F, np.int32),
-        aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),
+        aligned(8 * _V), aligned(2 * _V, np.float32), aligned(RECORD * _V), aligned(9 * _F), aligned(14 * _F, np.float32),
+        aligned(2 * _F, np.int32), aligned(_F, np.int32), aligned(_F, np.int32), aligned((5, _F + 8), np.uint8),
+        aligned(2 * _F, np.int32), aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),
     )  # fmt: skip
 
 
@@ -74,9 +75,7 @@ class Tile(NamedTuple):
 
     n_rows: int
     n_cols: int
-    u0: float  # pixels: the first pixel's centre, as vertices are placed
-    v0: float
-    u_last: float  # the last pixel's, counted from it
+    u_last: float  # pixels: the last one, counted from the first
     v_last: float
     pad: float  # pixels around a face's vertices that are looked at, at least
     bulge: float  # and more, by the squared length of its edges (plane pixels)
@@ -181,15 +180,15 @@ def _list_other(corners, face, tile, scratch, at):
     """List a face that is not small; return how many: 0 if its pixels are beyond the tile, or 1."""
     placed, others = scratch.placed, scratch.others[at]
     xs, ys = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V]
-    us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
+    us, vs = scratch.places[:_V], scratch.places[_V:]
     a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
     abx, aby, acx, acy = xs[b] - xs[a], ys[b] - ys[a], xs[c] - xs[a], ys[c] - ys[a]
     pad = tile.pad + tile.bulge * 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
     others[0] = face
-    others[1] = np.int32(np.ceil(max(min(vs[a], min(vs[b], vs[c])) - pad - tile.v0, 0.0)))
-    others[2] = np.int32(np.floor(min(max(vs[a], max(vs[b], vs[c])) + pad - tile.v0, tile.v_last)))
-    others[3] = np.int32(np.ceil(max(min(us[a], min(us[b], us[c])) - pad - tile.u0, 0.0)))
-    others[4] = np.int32(np.floor(min(max(us[a], max(us[b], us[c])) + pad - tile.u0, tile.u_last)))
+    others[1] = np.int32(np.ceil(max(min(vs[a], min(vs[b], vs[c])) - pad, 0.0)))
+    others[2] = np.int32(np.floor(min(max(vs[a], max(vs[b], vs[c])) + pad, tile.v_last)))
+    others[3] = np.int32(np.ceil(max(min(us[a], min(us[b], us[c])) - pad, 0.0)))
+    others[4] = np.int32(np.floor(min(max(us[a], max(us[b], us[c])) + pad, tile.u_last)))
     return 1 if (others[1] <= others[2]) & (others[3] <= others[4]) else 0
 
 
@@ -199,7 +198,7 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
 
     Returns how many are small, and how many are ``others``.
     """
-    u0, v0, u_last, v_last = tile.u0, tile.v0, tile.u_last, tile.v_last
+    u_last, v_last = tile.u_last, tile.v_last
     least_pad, bulge, small, cull, n_rows, n_cols = (
         tile.pad,
         tile.bulge,
@@ -210,7 +209,7 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
     )
     placed, staged, boxes, others = scratch.placed, scratch.staged, scratch.boxes, scratch.others
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
-    us, vs = placed[6 * _V : 7 * _V], placed[7 * _V : 8 * _V]
+    us, vs = scratch.places[:_V], scratch.places[_V:]
     n_staged, n_others = 0, 0
     for face in range(face_ids.shape[0]):
         if n_staged < 0:  # never; it tells the compiler not to provide for negative indices below
@@ -239,8 +238,8 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
                     min(ax, min(bx, cx)) - _ROOM, max(ax, max(bx, cx)) + _ROOM,
                     min(ay, min(by, cy)) - _ROOM, max(ay, max(by, cy)) + _ROOM, inverse, cells, bounds,
                 )  # fmt: skip
-        first_col, last_col = np.ceil(max(u_lo - u0, 0.0)), np.floor(min(u_hi - u0, u_last))
-        first_row, last_row = np.ceil(max(v_lo - v0, 0.0)), np.floor(min(v_hi - v0, v_last))
+        first_col, last_col = np.ceil(max(u_lo, 0.0)), np.floor(min(u_hi, u_last))
+        first_row, last_row = np.ceil(max(v_lo, 0.0)), np.floor(min(v_hi, v_last))
         # Edge-on, turned away, or between pixel centres.
         if not (
             (area * area > THINNEST * size2)
@@ -273,9 +272,10 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
 
 @inner
 def _box_by_rays(x_lo, x_hi, y_lo, y_hi, inverse, cells, bounds):
-    """Return least and greatest u and v, pixels of the tile, where rays may lie in a rectangle of the tile's plane."""
+    """Return least and greatest u and v, from the tile's first pixel, where rays may lie in a rectangle of its plane."""
     if np.isfinite(inverse.frame[8]):
-        return box_of(inverse, x_lo, x_hi, y_lo, y_hi)
+        u_lo, u_hi, v_lo, v_hi = box_of(inverse, x_lo, x_hi, y_lo, y_hi)
+        return u_lo - 0.5, u_hi - 0.5, v_lo - 0.5, v_hi - 0.5
     first_row, last_row, first_col, last_col = blocks_near(cells, bounds, x_lo, x_hi, y_lo, y_hi)
     return (
         np.float64(first_col * BLOCK_WIDTH), np.float64((last_col + 1) * BLOCK_WIDTH),

@@ -24,9 +24,10 @@ from depthraster.kernels.cover import (
     draw_windows,
 )
 from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.lens import rounding_bound
 from depthraster.kernels.memory import LINE
 from depthraster.kernels.occlusion import is_hidden, look_again
-from depthraster.kernels.placing import place_vertices, turn_out
+from depthraster.kernels.placing import image_vertices, place_vertices, turn_out
 from depthraster.kernels.planes import clip_parallel, homogeneous_planes, is_seen, projected_planes
 from depthraster.kernels.staging import Tile, stage_any, stage_plain
 
@@ -34,6 +35,7 @@ __all__ = ["draw_clusters"]
 
 _V = MAX_VERTICES
 
+_ROUNDING = 1e-3  # pixels, more than float32 rounds places by that are near a tile
 _BENT = 0.25  # pixels that the edges of small faces may leave their chords by
 _TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are not projected
 
@@ -78,21 +80,22 @@ def draw_clusters(
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     rx, ry = bounds[4] * EDGE_ROUNDING, bounds[5] * EDGE_ROUNDING
-    # The first pixel's centre, of the image or of the tile: as vertices are placed.
-    u0, v0, least_pad, loosely = np.float64(col0) + 0.5, np.float64(row0) + 0.5, 0.01, False
+    least_pad, loosely = 0.01, False
+    if lens is not None:
+        least_pad += rounding_bound(lens, np.sqrt(guard) / lens[0], row0 + col0)
     if inverse is not None:
-        u0, v0, least_pad, bulge = 0.5, 0.5, inverse.frame[8], inverse.frame[9]
+        least_pad, bulge = inverse.frame[8] + _ROUNDING, inverse.frame[9]
         loosely = least_pad == np.inf
     u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
     tile = Tile(
-        n_rows, n_cols, u0, v0, u_last, v_last, least_pad, bulge, least_pad + bulge * small, small, cull
+        n_rows, n_cols, u_last, v_last, least_pad, bulge, least_pad + bulge * small, small, cull
     )  # fmt: skip
     # Otherwise boxes are better drawn around each face by its size, or by the tile's rays.
     is_straight = (bulge * small < _BENT) & (not loosely)
     placed = scratch.placed
     others, plane, clipped = scratch.others, scratch.plane, scratch.clipped
     xs, ys, ws = placed[3 * _V : 4 * _V], placed[4 * _V : 5 * _V], placed[5 * _V : 6 * _V]
-    us = placed[6 * _V : 7 * _V]
+    us = scratch.places[:_V]
     scale = np.sqrt(view[2, 0] * view[2, 0] + view[2, 1] * view[2, 1] + view[2, 2] * view[2, 2])
     covered = 0.0
     for at in range(clusters.shape[0]):
@@ -113,18 +116,16 @@ def draw_clusters(
             half = scene.half[cluster]
             nearest = _TOO_NEAR * scale * (half[0] + half[1] + half[2])
         if scene.is_wide[cluster]:
-            place_vertices(
-                scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, lens, guard, nearest, inverse, parallel, placed,
-            )  # fmt: skip
+            place_vertices(scene.wide, first, n_vertices, view, 1.0, cx, cy, cz, placed)
         else:
-            place_vertices(
-                scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, lens, guard, nearest, inverse, parallel,
-                placed,
-            )  # fmt: skip
+            place_vertices(scene.narrow, first, n_vertices, view, scene.step, cx, cy, cz, placed)
+        image_vertices(
+            n_vertices, lens, guard, nearest, inverse, parallel, row0, col0, placed, scratch.places
+        )
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
-        if is_straight and turn_out(n_vertices, tile, placed, scratch.records):
+        if is_straight and turn_out(n_vertices, tile, placed, scratch.places, scratch.records):
             n_windows, n_halves, n_sides, n_small, n_others = stage_plain(
                 corners, face_ids.shape[0], tile, lattice, scratch
             )
