@@ -117,7 +117,18 @@ def _read_only():
         [[0.0]],
         "image.tif",
     ],
-    ids=repr,
+    ids=[
+        "flat",
+        "one channel",
+        "turned",
+        "float64",
+        "big-endian",
+        "every second",
+        "by columns",
+        "read only",
+        "list",
+        "path",
+    ],
 )
 def test_out_that_does_not_fit(mesh, out):
     with pytest.raises((TypeError, ValueError), match="out "):
