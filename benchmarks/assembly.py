@@ -46,14 +46,17 @@ class Hot(NamedTuple):
     least: dict[
         str, int
     ]  # operation and type ("cmp s": float32, "div d": float64) -> how many, packed or not
+    together: int = (
+        0  # numbers that it takes at a time by design, where a register may hold more of float32; 0: all
+    )
 
 
 HOT = (
     Hot("coverage and 1/Z of small faces", "draw_clusters", ("draw_clusters", "draw_windows"), {"mul s": 8, "cmp s": 1}),
     Hot("coverage and 1/Z of large faces", "draw_clusters", ("draw_large",), {"mul s": 8, "cmp s": 1}),
     Hot("placing vertices", "draw_clusters", ("place_vertices",), {"div d": 1, "mul d": 4}),
-    Hot("vertices through the lens", "draw_clusters", ("place_vertices",), {"mul d": 12, "cmp d": 1}),
-    Hot("planes of small faces", "draw_clusters", ("stage_plain",), {"div d": 1, "mul d": 6, "mul s": 12}),
+    Hot("vertices through the lens", "draw_clusters", ("image_vertices",), {"mul s": 12, "cmp s": 1}),
+    Hot("planes of small faces", "draw_clusters", ("stage_plain",), {"div d": 1, "mul d": 6, "mul s": 12}, 8),
     Hot("rays between nodes", "fill_rays", (), {"mul d": 3, "add d": 6}),
     Hot("rays into blocks", "fill_rays", ("_row_of_blocks",), {"mul s": 10, "add s": 1}),
     Hot("depth from 1/Z", "resolve_tile", ("resolve_tile", "_depth_pairs"), {"div s": 1}),
@@ -67,6 +70,7 @@ class Loop(NamedTuple):
     instructions: int
     widths: dict[str, int]  # "zmm", "ymm", "xmm", "v" (NEON, 128 bits), "scalar" -> operations
     kinds: dict[str, int]  # "mul s" -> operations of either form
+    both: dict[tuple[str, str], int]  # width and type, ("zmm", "s") -> operations
 
 
 _X86 = re.compile(
@@ -134,6 +138,7 @@ def loops(assembly: str) -> list[Loop]:
                         sum(not line.endswith(":") for line in body[start : end + 1]),
                         dict(Counter(width for width, _ in operations)),
                         dict(Counter(kind for _, kind in operations)),
+                        dict(Counter((width, kind[-1]) for width, kind in operations)),
                     )
                 )
     return found
@@ -167,10 +172,17 @@ def _last_part(mangled: str) -> str:
     return name
 
 
-def _share(loop: Loop, width: str) -> float:
-    """Return the share that instructions of a width have in the numbers that a loop works on."""
-    total = sum(_LANES[w] * n for w, n in loop.widths.items())
-    return _LANES[width] * loop.widths.get(width, 0) / total
+def _share(loop: Loop, full: str, together: int) -> float:
+    """Return the share that full instructions have in the numbers that a loop works on.
+
+    Full are those of the widest register, and, where a loop takes so many numbers ``together``, those that hold as many.
+    """
+
+    def is_full(width: str, kind: str) -> bool:
+        return width == full or 0 < together <= (_LANES[width] if kind == "d" else 2 * _LANES[width])
+
+    weights = {key: _LANES[key[0]] * n for key, n in loop.both.items()}
+    return sum(weight for key, weight in weights.items() if is_full(*key)) / sum(weights.values())
 
 
 def inspect(assemblies: dict[str, str], full: str) -> list[dict[str, Any]]:
@@ -184,18 +196,18 @@ def inspect(assemblies: dict[str, str], full: str) -> list[dict[str, Any]]:
             and all(loop.kinds.get(k, 0) >= n for k, n in hot.least.items())
         ]
         best = max(
-            candidates, key=lambda loop: (_share(loop, full), -loop.widths.get("scalar", 0)), default=None
+            candidates,
+            key=lambda loop: (_share(loop, full, hot.together), -loop.widths.get("scalar", 0)),
+            default=None,
         )
         result: dict[str, Any] = {"title": hot.title, "function": "", "widths": {}, "verdict": "not found"}
         if best is not None:
-            vectors = sum(_share(best, width) for width in best.widths if width != "scalar")
-            verdict = (
-                "scalar"
-                if vectors < 0.8
-                else "full width"
-                if _share(best, full) >= 0.8
-                else "vectors, narrower"
-            )
+            numbers = {width: _LANES[width] * n for width, n in best.widths.items()}
+            verdict = "vectors, narrower"
+            if numbers.get("scalar", 0) > 0.2 * sum(numbers.values()):
+                verdict = "scalar"
+            elif _share(best, full, hot.together) >= 0.8:
+                verdict = f"full width, {hot.together} at a time" if hot.together else "full width"
             result |= {
                 "function": best.function, "instructions": best.instructions, "widths": best.widths, "verdict": verdict,
             }  # fmt: skip
@@ -305,7 +317,7 @@ def main() -> None:
             results[title] = {"full": full, "loops": found}
             show(f"{title} ({OTHERS[title][1]})", full, found)
     harness.write_json(arguments.json, "assembly", machine, results)
-    missing = [r["title"] for r in results["here"]["loops"] if r["verdict"] != "full width"]
+    missing = [r["title"] for r in results["here"]["loops"] if not r["verdict"].startswith("full width")]
     if missing:
         raise SystemExit(f"\nnot at full width here: {', '.join(missing)}")
     print("\nall hot loops are at full width here")
