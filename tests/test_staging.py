@@ -38,7 +38,7 @@ def _sides(boxes, i):
 
 
 def tile_of(n_rows, n_cols, *, pad=0.01, small=1024.0, cull=True):
-    return Tile(n_rows, n_cols, n_cols - 1.0, n_rows - 1.0, pad, 0.0, pad, small, cull)
+    return Tile(n_rows, n_cols, pad, 0.0, pad, small, cull)
 
 
 @pytest.mark.parametrize("name", cameras.LENSES)
@@ -96,8 +96,12 @@ def expected_lists(x, y, u, v, tile):
         size2 = 2 * ((x[i, 1:] - x[i, 0]) ** 2 + (y[i, 1:] - y[i, 0]) ** 2).sum()
         if area == 0 or (tile.cull and area > 0):
             continue
-        cols = np.floor(min(u[i].max() + tile.pad, tile.u_last)) - np.ceil(max(u[i].min() - tile.pad, 0)) + 1
-        rows = np.floor(min(v[i].max() + tile.pad, tile.v_last)) - np.ceil(max(v[i].min() - tile.pad, 0)) + 1
+        cols = (
+            np.floor(min(u[i].max() + tile.pad, tile.n_cols - 1)) - np.ceil(max(u[i].min() - tile.pad, 0)) + 1
+        )
+        rows = (
+            np.floor(min(v[i].max() + tile.pad, tile.n_rows - 1)) - np.ceil(max(v[i].min() - tile.pad, 0)) + 1
+        )
         if cols < 1 or rows < 1:  # beyond the tile, or between pixel centres
             continue
         if size2 > tile.small:

@@ -43,7 +43,7 @@ class ClusterArrays(NamedTuple):
     centre: npt.NDArray[np.float64]  # (n, 3)
     half: npt.NDArray[np.float32]  # (n, 3) half the size of the box around the centre
     cone: npt.NDArray[np.float32]  # (n, 4) axis of the faces' normals, cosine of the half angle, -2: no cone
-    corners: npt.NDArray[np.uint8]  # (3 F,) local vertex numbers
+    corners: npt.NDArray[np.uint8]  # (3 F,) local vertex numbers, and some more that mean nothing
     face_ids: npt.NDArray[np.int32]  # (F,) index of the face in the caller's mesh
     narrow: npt.NDArray[np.int32]  # x y z of vertices, in lattice steps from their cluster's centre
     wide: npt.NDArray[np.float64]  # those of clusters too wide for that

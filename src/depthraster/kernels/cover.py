@@ -39,12 +39,18 @@ from depthraster.kernels.simd import (
 
 __all__ = [
     "EDGE_ROUNDING",
+    "HALVES",
+    "LARGE",
+    "SIDES",
+    "SMALL",
     "WINDOW",
+    "WINDOWS",
     "draw_large",
     "draw_loose",
     "draw_small",
     "draw_windows",
     "make_small",
+    "put_sides",
     "sides_of",
 ]
 
@@ -53,6 +59,7 @@ __all__ = [
 EDGE_ROUNDING = 10.0 * 2.0**-24
 
 WINDOW = 4  # pixels, a side of what `draw_windows` draws into
+WINDOWS, HALVES, SIDES, SMALL, LARGE = range(5)  # rows of lists of staged faces: see `staging.Scratch`
 
 _F = MAX_FACES
 
@@ -307,11 +314,20 @@ def _draw_chosen(take, put, n, chosen, firsts, pixels, names, ids, planes, origi
 def draw_windows(chosen, n_windows, n_halves, n_sides, firsts, pixels, names, ids, planes, origins):
     """Draw small faces, made by `make_small`, into the windows that begin at ``firsts``, or into less of them.
 
-    ``chosen`` begins with rows of their numbers: of those drawn into windows, into upper halves of them, into left sides.
+    ``chosen`` has rows of their numbers: `WINDOWS`, `HALVES` (upper ones), `SIDES` (left ones).
     """
-    _draw_chosen(_window, _put_window, n_windows, chosen[0], firsts, pixels, names, ids, planes, origins)
-    _draw_chosen(_half, _put_half, n_halves, chosen[1], firsts, pixels, names, ids, planes, origins)
-    _draw_chosen(_side, _put_side, n_sides, chosen[2], firsts, pixels, names, ids, planes, origins)
+    _draw_chosen(
+        _window, _put_window, n_windows, chosen[WINDOWS], firsts, pixels, names, ids, planes, origins
+    )
+    _draw_chosen(_half, _put_half, n_halves, chosen[HALVES], firsts, pixels, names, ids, planes, origins)
+    _draw_chosen(_side, _put_side, n_sides, chosen[SIDES], firsts, pixels, names, ids, planes, origins)
+
+
+@inner
+def put_sides(boxes, i, first_row, first_col, last_row, last_col):
+    """Write the sides of a staged face's box, int64, as `sides_of` reads them."""
+    boxes[2 * i] = last_row << 16 | last_col & 0xFFFF
+    boxes[2 * i + 1] = -first_row << 16 | -first_col & 0xFFFF
 
 
 @inner

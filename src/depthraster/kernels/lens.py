@@ -113,18 +113,23 @@ def _undistorted_radius(distorted, lens):
     return r
 
 
+@inlined
+def _most_tangential(lens, r2):
+    """Bound the tangential distortion at a squared radius: by 3 P r^2 D, P = |p1| + |p2|."""
+    return 3.0 * (abs(lens[9]) + abs(lens[10])) * r2 * (1.0 + r2 * (abs(lens[11]) + r2 * abs(lens[12])))
+
+
 @inner
 def _reach(lens):
     """Return a distorted radius beyond which nothing of the valid domain is imaged; the greatest float if there is none.
 
-    At the domain's end the radial distortion is greatest; the tangential one is at most 3 P r^2 D, P = |p1| + |p2|.
+    At the domain's end the radial distortion is greatest.
     """
     r2 = lens[13]
     if not np.isfinite(r2):
         return 1.7976931348623157e308
     radial = 1.0 + r2 * (lens[5] + r2 * (lens[6] + r2 * (lens[7] + r2 * lens[8])))
-    fade = 1.0 + r2 * (abs(lens[11]) + r2 * abs(lens[12]))
-    return 1.000001 * (np.sqrt(r2) * abs(radial) + 3.0 * (abs(lens[9]) + abs(lens[10])) * r2 * fade)
+    return 1.000001 * (np.sqrt(r2) * abs(radial) + _most_tangential(lens, r2))
 
 
 @inner
@@ -207,8 +212,7 @@ def rounding_bound(lens, radius, pixels):
     """
     r2 = radius * radius
     radial = 1.0 + r2 * (abs(lens[5]) + r2 * (abs(lens[6]) + r2 * (abs(lens[7]) + r2 * abs(lens[8]))))
-    fade = 1.0 + r2 * (abs(lens[11]) + r2 * abs(lens[12]))
-    size = radius * radial + 3.0 * (abs(lens[9]) + abs(lens[10])) * r2 * fade
+    size = radius * radial + _most_tangential(lens, r2)
     size *= max(abs(lens[0] + lens[3]) + abs(lens[4]), lens[0])
     return 2.0**-24 * (64.0 * size + 4.0 * (abs(lens[1]) + abs(lens[2]) + pixels))
 

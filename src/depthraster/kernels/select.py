@@ -106,6 +106,20 @@ def _groups_inside(planes, boxes, first):
     return np.uint64(~bits_of(splat_like(x, 0.0) > room) & 0xFF)
 
 
+@inner
+def _may_be_seen(centre, half, cone, view, camera, parallel, cull, planes):
+    """Whether a cluster reaches into the pyramid of the planes and is not turned away; arguments as `clusters_in_tile`."""
+    x, y, z = centre[0], centre[1], centre[2]
+    if _is_outside(planes, x, y, z, np.float64(half[0]), np.float64(half[1]), np.float64(half[2])):
+        return False
+    if not cull:
+        return True
+    if parallel:
+        return not _cone_faces_away(cone, 0.0, -view[2, 0], -view[2, 1], -view[2, 2])
+    radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
+    return not _cone_faces_away(cone, radius, camera[0] - x, camera[1] - y, camera[2] - z)
+
+
 @lean_kernel
 def clusters_in_tile(
     centre_of, half_of, cone_of, boxes, extent, view, camera, bounds, parallel, cull, planes, chosen
@@ -136,22 +150,7 @@ def clusters_in_tile(
             g = first + lowest_bit(inside)
             inside &= inside - np.uint64(1)
             for c in range(g * GROUP, min((g + 1) * GROUP, centre_of.shape[0])):
-                x, y, z = centre_of[c, 0], centre_of[c, 1], centre_of[c, 2]
-                half = half_of[c]
-                if _is_outside(
-                    planes, x, y, z, np.float64(half[0]), np.float64(half[1]), np.float64(half[2])
-                ):
-                    continue
-                if cull:
-                    if parallel:
-                        away = _cone_faces_away(cone_of[c], 0.0, -view[2, 0], -view[2, 1], -view[2, 2])
-                    else:
-                        radius = np.sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2])
-                        away = _cone_faces_away(
-                            cone_of[c], radius, camera[0] - x, camera[1] - y, camera[2] - z
-                        )
-                    if away:
-                        continue
-                chosen[n] = c
-                n += 1
+                if _may_be_seen(centre_of[c], half_of[c], cone_of[c], view, camera, parallel, cull, planes):
+                    chosen[n] = c
+                    n += 1
     return n

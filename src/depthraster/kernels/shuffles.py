@@ -75,11 +75,11 @@ def interleaved(typing, a, b, c, number):
     ]  # which lane, of which vector
 
     def make(context, builder, sig, args):
-        two = builder.shuffle_vector(
+        both = builder.shuffle_vector(
             args[0], args[1], lanes([lane + a.n * (which % 2) for lane, which in places])
         )
         every = [a.n + lane if which == 2 else k for k, (lane, which) in enumerate(places)]
-        return builder.shuffle_vector(two, args[2], lanes(every))
+        return builder.shuffle_vector(both, args[2], lanes(every))
 
     return a(a, b, c, number), make
 
@@ -92,9 +92,9 @@ def every_third(typing, a, b, c, number):
     places = [number.literal_value + 3 * lane for lane in range(a.n)]
 
     def make(context, builder, sig, args):
-        two = builder.shuffle_vector(args[0], args[1], lanes([min(place, 2 * a.n - 1) for place in places]))
+        both = builder.shuffle_vector(args[0], args[1], lanes([min(place, 2 * a.n - 1) for place in places]))
         last = [place - a.n if place >= 2 * a.n else lane for lane, place in enumerate(places)]
-        return builder.shuffle_vector(two, args[2], lanes(last))
+        return builder.shuffle_vector(both, args[2], lanes(last))
 
     return a(a, a, a, number), make
 
@@ -123,8 +123,8 @@ def fours(typing, a, b, c, d, number):
     def make(context, builder, sig, args):
         places = lanes([place for lane in range(first, first + n) for place in (lane, a.n + lane)])
         low, high = (builder.shuffle_vector(*args[k : k + 2], places) for k in (0, 2))
-        pairs = [2 * lane + side for lane in range(n) for side in (0, 1, 2 * n, 2 * n + 1)]
-        return builder.shuffle_vector(low, high, lanes(pairs))
+        turns = [2 * lane + side for lane in range(n) for side in (0, 1, 2 * n, 2 * n + 1)]
+        return builder.shuffle_vector(low, high, lanes(turns))
 
     return a(a, a, a, a, number), make
 

@@ -16,7 +16,7 @@ from depthraster.kernels.access import load4, load8, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.cells import blocks_near
 from depthraster.kernels.clusters import MAX_FACES, MAX_VERTICES
-from depthraster.kernels.cover import WINDOW, make_small
+from depthraster.kernels.cover import HALVES, LARGE, SIDES, SMALL, WINDOW, WINDOWS, make_small, put_sides
 from depthraster.kernels.inverse import box_of
 from depthraster.kernels.jit import inlined, inner
 from depthraster.kernels.memory import aligned
@@ -75,8 +75,6 @@ class Tile(NamedTuple):
 
     n_rows: int
     n_cols: int
-    u_last: float  # pixels: the last one, counted from the first
-    v_last: float
     pad: float  # pixels around a face's vertices that are looked at, at least
     bulge: float  # and more, by the squared length of its edges (plane pixels)
     small_pad: float  # around those of staged faces
@@ -130,7 +128,9 @@ def stage_plain(corners, n, tile, lattice, scratch):
     cluster's, or nobody's.
     """
     records, chosen, small, both = scratch.records, scratch.chosen, tile.small, not tile.cull
-    windows, halves, sides, smalls, larges = chosen[0], chosen[1], chosen[2], chosen[3], chosen[4]
+    windows, halves, sides, smalls, larges = (
+        chosen[WINDOWS], chosen[HALVES], chosen[SIDES], chosen[SMALL], chosen[LARGE],
+    )  # fmt: skip
     n_windows, n_halves, n_sides, n_small, n_large = 0, 0, 0, 0, 0
     for first in range(0, n, 8):
         at = np.uint64(3 * first)  # unsigned, for which the compiler does not provide as for negative ones
@@ -186,9 +186,9 @@ def _list_other(corners, face, tile, scratch, at):
     pad = tile.pad + tile.bulge * 2.0 * (abx * abx + aby * aby + acx * acx + acy * acy)
     others[0] = face
     others[1] = np.int32(np.ceil(max(min(vs[a], min(vs[b], vs[c])) - pad, 0.0)))
-    others[2] = np.int32(np.floor(min(max(vs[a], max(vs[b], vs[c])) + pad, tile.v_last)))
+    others[2] = np.int32(np.floor(min(max(vs[a], max(vs[b], vs[c])) + pad, tile.n_rows - 1.0)))
     others[3] = np.int32(np.ceil(max(min(us[a], min(us[b], us[c])) - pad, 0.0)))
-    others[4] = np.int32(np.floor(min(max(us[a], max(us[b], us[c])) + pad, tile.u_last)))
+    others[4] = np.int32(np.floor(min(max(us[a], max(us[b], us[c])) + pad, tile.n_cols - 1.0)))
     return 1 if (others[1] <= others[2]) & (others[3] <= others[4]) else 0
 
 
@@ -198,7 +198,7 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
 
     Returns how many are small, and how many are ``others``.
     """
-    u_last, v_last = tile.u_last, tile.v_last
+    u_last, v_last = tile.n_cols - 1.0, tile.n_rows - 1.0
     least_pad, bulge, small, cull, n_rows, n_cols = (
         tile.pad,
         tile.bulge,
@@ -257,9 +257,10 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
         staged[n_staged], staged[_F + n_staged], staged[2 * _F + n_staged] = ax, ay, ws[a]
         staged[3 * _F + n_staged], staged[4 * _F + n_staged], staged[5 * _F + n_staged] = bx, by, ws[b]
         staged[6 * _F + n_staged], staged[7 * _F + n_staged], staged[8 * _F + n_staged] = cx, cy, ws[c]
-        boxes[2 * n_staged] = np.int64(last_row) << 16 | np.int64(last_col)
-        boxes[2 * n_staged + 1] = -np.int64(first_row) << 16 | (-np.int64(first_col) & 0xFFFF)
-        scratch.names[n_staged], scratch.chosen[3, n_staged] = face_ids[face], n_staged
+        put_sides(
+            boxes, n_staged, np.int64(first_row), np.int64(first_col), np.int64(last_row), np.int64(last_col)
+        )
+        scratch.names[n_staged], scratch.chosen[SMALL, n_staged] = face_ids[face], n_staged
         n_staged += 1
     for i in range(0, n_staged, 8):
         make_small(

@@ -18,6 +18,7 @@ from depthraster.kernels.blocks import BLOCK_WIDTH
 from depthraster.kernels.clusters import MAX_VERTICES
 from depthraster.kernels.cover import (
     EDGE_ROUNDING,
+    SMALL,
     draw_large,
     draw_loose,
     draw_small,
@@ -86,9 +87,8 @@ def draw_clusters(
     if inverse is not None:
         least_pad, bulge = inverse.frame[8] + _ROUNDING, inverse.frame[9]
         loosely = least_pad == np.inf
-    u_last, v_last = np.float64(n_cols - 1), np.float64(n_rows - 1)
     tile = Tile(
-        n_rows, n_cols, u_last, v_last, least_pad, bulge, least_pad + bulge * small, small, cull
+        n_rows, n_cols, least_pad, bulge, least_pad + bulge * small, small, cull
     )  # fmt: skip
     # Otherwise boxes are better drawn around each face by its size, or by the tile's rays.
     is_straight = (bulge * small < _BENT) & (not loosely)
@@ -141,7 +141,7 @@ def draw_clusters(
         else:
             drawn = pixels, names, ids, scratch.planes, scratch.origins
             draw_windows(scratch.chosen, n_windows, n_halves, n_sides, scratch.firsts, *drawn)
-            draw_small(n_small, scratch.chosen[3], scratch.boxes, *drawn)
+            draw_small(n_small, scratch.chosen[SMALL], scratch.boxes, *drawn)
         for i in range(n_others):
             face = others[i, 0]
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
