@@ -57,8 +57,8 @@ HOT = (
     Hot("placing vertices", "draw_clusters", ("place_vertices",), {"div d": 1, "mul d": 4}),
     Hot("vertices through the lens", "draw_clusters", ("image_vertices",), {"mul s": 12, "cmp s": 1}),
     Hot("planes of small faces", "draw_clusters", ("stage_plain",), {"div d": 1, "mul d": 6, "mul s": 12}, 8),
-    Hot("rays between nodes", "fill_rays", (), {"mul d": 3, "add d": 6}),
-    Hot("rays into blocks", "fill_rays", ("_row_of_blocks",), {"mul s": 10, "add s": 1}),
+    Hot("cubics of a row of pixels", "fill_rays", (), {"mul d": 12, "add d": 3}),
+    Hot("rays of a row of pixels", "fill_rays", (), {"mul s": 6}),
     Hot("depth from 1/Z", "resolve_tile", ("resolve_tile", "_depth_pairs"), {"div s": 1}),
 )  # fmt: skip
 

@@ -18,11 +18,19 @@ import numpy.typing as npt
 
 from depthraster.kernels.access import load8, load16, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_PIXELS, BLOCK_WIDTH, MAX_TILE, STRIDE
-from depthraster.kernels.jit import inner, lean_kernel
+from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.lens import unproject_frame, unproject_pixels
 from depthraster.kernels.memory import aligned
-from depthraster.kernels.shuffles import eight
-from depthraster.kernels.simd import multiply_add, nearest_whole, splat_like
+from depthraster.kernels.shuffles import two
+from depthraster.kernels.simd import (
+    as_double,
+    as_single,
+    most,
+    multiply_add,
+    nearest_whole,
+    negative,
+    splat_like,
+)
 
 __all__ = [
     "RayGrid",
@@ -41,7 +49,7 @@ _N = BLOCK_PIXELS
 _SPACINGS = (32, 16, 8)  # pixels; multiples of a block's sides, divisors of a tile's
 _LEAST_SPACING = 8  # that `fill_rays` takes
 _FARTHEST = 2147483000.0  # steps from the lattice's middle, what int32 holds
-_W = 2 * (MAX_TILE // _LEAST_SPACING + 3)  # numbers in a tile's row of nodes
+_W = 2 * (MAX_TILE // _LEAST_SPACING + 4)  # numbers in a tile's row of nodes, and room for a whole vector
 _TOLERANCE = 1.5e-6  # plane pixels
 _FEW = 0.02  # share of cells that may need the exact iteration before a finer grid is tried
 
@@ -58,22 +66,24 @@ class RayGrid(NamedTuple):
 class RayScratch(NamedTuple):
     """What `fill_rays` works in: one for each thread."""
 
-    work: npt.NDArray[np.float64]  # (7 _W,) see `_cubics_down` and `_cubics_across`
-    cubics: npt.NDArray[np.float64]  # (4 _W,) see `_cubics_across`
-    slopes: npt.NDArray[np.float32]  # (12 _W,) likewise
-    lanes: npt.NDArray[np.float32]  # (10 N,) see `_row_of_blocks`
+    work: npt.NDArray[np.float64]  # (4 _W,) see `_bicubics`
+    bicubics: npt.NDArray[np.float64]  # (16 _W,) likewise
+    row: npt.NDArray[np.float64]  # (5 _W,) see `_reaches_across`
+    origins: npt.NDArray[np.float64]  # (_W,) where the lattice's middle is, x beside y for each cell
+    whole: npt.NDArray[np.int32]  # (2 _W,) see `_cubics_across`
+    rest: npt.NDArray[np.float32]  # (4 _W,) likewise
+    numbers: npt.NDArray[np.int32]  # (spacing,) of a cell's pixels in a row
+    offs: npt.NDArray[np.float32]  # (spacing,) and how far they are from its middle
     rays: npt.NDArray[np.float64]  # (2, N) of a block, for `iterate_rays`
 
 
 def ray_scratch() -> RayScratch:
     """Return a `RayScratch`."""
+    most = _SPACINGS[0]
     return RayScratch(
-        aligned(7 * _W),
-        aligned(4 * _W),
-        aligned(12 * _W, np.float32),
-        aligned(10 * _N, np.float32),
-        aligned((2, _N)),
-    )
+        aligned(4 * _W), aligned(16 * _W), aligned(5 * _W), aligned(_W), aligned(2 * _W, np.int32),
+        aligned(4 * _W, np.float32), aligned(most, np.int32), aligned(most, np.float32), aligned((2, _N)),
+    )  # fmt: skip
 
 
 def ray_grid(lens: npt.NDArray[np.float64], width: int, height: int) -> RayGrid:
@@ -127,142 +137,150 @@ def interpolation_error(nodes: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
 
 @inner
-def _cubics_down(nodes, first, n, work):
-    """Write the cubics along v between the second and the third of four rows of nodes, n numbers from ``first`` on.
+def _bicubics(nodes, first, n, spacing, work, bicubics):
+    """Write the polynomials of a row of cells between the second and the third of four rows of nodes.
 
-    The coefficient of s^m is ``work[m _W + i]``; s runs from 0 to 1 over the cell, the rows are at -1, 0, 1 and 2.
-    """
-    for i in range(n):
-        a, b, c, d = nodes[0, first + i], nodes[1, first + i], nodes[2, first + i], nodes[3, first + i]
-        work[i] = b
-        work[_W + i] = c - a / 3.0 - b / 2.0 - d / 6.0
-        work[2 * _W + i] = (a + c) / 2.0 - b
-        work[3 * _W + i] = (d - a) / 6.0 + (b - c) / 2.0
-
-
-@inner
-def _cubic_across(values, n, cubic):
-    """Write the cubics along u through the values at four nodes, x beside y: t^k has ``cubic[k _W + i]``."""
-    for i in range(n):
-        a, b, c, d = values[i], values[i + 2], values[i + 4], values[i + 6]
-        cubic[i] = b
-        cubic[_W + i] = c - a / 3.0 - b / 2.0 - d / 6.0
-        cubic[2 * _W + i] = (a + c) / 2.0 - b
-        cubic[3 * _W + i] = (d - a) / 6.0 + (b - c) / 2.0
-
-
-@inner
-def _cubics_across(s, n, work, cubics, slopes):
-    """Turn the cubics of `_cubics_down` into those along u at s (``cubics``), and of their slopes along v there.
-
-    ``slopes[(4 (m - 1) + k) _W + i]`` (s' - s)^m is what the coefficient of t^k gains on the way from s to s'.
+    They are of n numbers of the nodes', from ``first`` on: x beside y. ``bicubics[(4 m + k) _W + i]`` is the coefficient of
+    s^m p^k: s runs from 0 to 1 down the cell, p in pixels from its middle.
     """
     for i in range(n + 6):
-        c0, c1, c2, c3 = work[i], work[_W + i], work[2 * _W + i], work[3 * _W + i]
-        work[4 * _W + i] = c0 + s * (c1 + s * (c2 + s * c3))
-        work[5 * _W + i] = c1 + s * (2.0 * c2 + s * 3.0 * c3)
-        work[6 * _W + i] = c2 + s * 3.0 * c3
-    _cubic_across(work[4 * _W : 5 * _W], n, cubics)
-    _cubic_across(work[5 * _W : 6 * _W], n, slopes[: 4 * _W])
-    _cubic_across(work[6 * _W : 7 * _W], n, slopes[4 * _W : 8 * _W])
-    _cubic_across(work[3 * _W : 4 * _W], n, slopes[8 * _W :])
+        a, b, c, d = nodes[0, first + i], nodes[1, first + i], nodes[2, first + i], nodes[3, first + i]
+        work[i], work[_W + i], work[2 * _W + i], work[3 * _W + i] = _through(a, b, c, d)
+    per_pixel = 1.0 / spacing  # exact: the spacing is a power of two
+    for m in range(4):
+        along, out = work[m * _W : (m + 1) * _W], bicubics[4 * m * _W : 4 * (m + 1) * _W]
+        for i in range(n):
+            c0, c1, c2, c3 = _through(along[i], along[i + 2], along[i + 4], along[i + 6])
+            out[i] = c0 + 0.5 * (c1 + 0.5 * (c2 + 0.5 * c3))
+            out[_W + i] = (c1 + (c2 + 0.75 * c3)) * per_pixel
+            out[2 * _W + i] = (c2 + 1.5 * c3) * (per_pixel * per_pixel)
+            out[3 * _W + i] = c3 * (per_pixel * per_pixel * per_pixel)
+
+
+@inlined
+def _through(a, b, c, d):
+    """Return the coefficients, lowest first, of the cubic that is a, b, c and d at -1, 0, 1 and 2."""
+    return b, c - a / 3.0 - b / 2.0 - d / 6.0, (a + c) / 2.0 - b, (d - a) / 6.0 + (b - c) / 2.0
 
 
 @inner
 def _cubic(t, a, b, c, d):
-    """Return a + b t + c t^2 + d t^3."""
-    return multiply_add(t, multiply_add(t, multiply_add(t, d, c), b), a)
+    """Return a + b t + c t^2 + d t^3, for a vector t."""
+    return multiply_add(t, multiply_add(t, multiply_add(splat_like(t, d), t, c), b), a)
+
+
+@inlined
+def _down(bicubics, k, i, s):
+    """Return the coefficients of p^k of eight numbers' cubics along a row of pixels, at s."""
+    at = k * _W + i
+    d, s8 = load8(bicubics, at + 12 * _W), splat_like(load8(bicubics, at), s)
+    d = multiply_add(d, s8, load8(bicubics, at + 8 * _W))
+    d = multiply_add(d, s8, load8(bicubics, at + 4 * _W))
+    return multiply_add(d, s8, load8(bicubics, at))
 
 
 @inner
-def _four(lanes, at):
-    """Return the coefficients of 16 pixels' cubics."""
-    return load16(lanes, at), load16(lanes, at + _N), load16(lanes, at + 2 * _N), load16(lanes, at + 3 * _N)
+def _cubics_across(s, n, middle, per_step, scratch):
+    """Write the cubics of a row of pixels, at s, in steps of the lattice: what is whole as int32, the rest as float32.
 
-
-@inner
-def _row_of_blocks(n, per_pixel, at, cubics, slopes, nothing, lanes, lattice, corner, pixels, refs):
-    """Fill the n blocks of a cell's row of blocks from the cubics that begin at ``at``; ``corner`` is their first pixel.
-
-    A pixel's ray less its block's is what the cubics gain between the block's middle and the pixel's row, taken at the
-    pixel, and what the middle's gain between the block's centre and the pixel. Both are small: float32 holds them.
-    ``lanes`` takes one value per pixel and coefficient of the former, so that the loop over pixels vectorizes; behind
-    them it has each pixel's steps t and s from the block's centre.
+    Pixel number j of a cell, ``middle`` of which are left of its middle, is at ``whole[i] + j whole[_W + i]`` and what the
+    cubic of j - ``middle`` with the coefficients ``rest[k _W + i]`` adds. That is little: the lens' curvature within a cell.
     """
-    if at < 0:  # never; it tells the compiler not to provide for negative indices below
-        return
-    x01, x02, x03 = slopes[at], slopes[4 * _W + at], slopes[8 * _W + at]
-    x11, x12, x13 = slopes[_W + at], slopes[5 * _W + at], slopes[9 * _W + at]
-    x21, x22, x23 = slopes[2 * _W + at], slopes[6 * _W + at], slopes[10 * _W + at]
-    x31, x32, x33 = slopes[3 * _W + at], slopes[7 * _W + at], slopes[11 * _W + at]
-    y01, y02, y03 = slopes[at + 1], slopes[4 * _W + at + 1], slopes[8 * _W + at + 1]
-    y11, y12, y13 = slopes[_W + at + 1], slopes[5 * _W + at + 1], slopes[9 * _W + at + 1]
-    y21, y22, y23 = slopes[2 * _W + at + 1], slopes[6 * _W + at + 1], slopes[10 * _W + at + 1]
-    y31, y32, y33 = slopes[3 * _W + at + 1], slopes[7 * _W + at + 1], slopes[11 * _W + at + 1]
-    for i in range(_N):
-        s = lanes[9 * _N + i]
-        lanes[i] = s * (x01 + s * (x02 + s * x03))
-        lanes[_N + i] = s * (x11 + s * (x12 + s * x13))
-        lanes[2 * _N + i] = s * (x21 + s * (x22 + s * x23))
-        lanes[3 * _N + i] = s * (x31 + s * (x32 + s * x33))
-        lanes[4 * _N + i] = s * (y01 + s * (y02 + s * y03))
-        lanes[5 * _N + i] = s * (y11 + s * (y12 + s * y13))
-        lanes[6 * _N + i] = s * (y21 + s * (y22 + s * y23))
-        lanes[7 * _N + i] = s * (y31 + s * (y32 + s * y33))
-    x0, x1, x2, x3 = cubics[at], cubics[_W + at], cubics[2 * _W + at], cubics[3 * _W + at]
-    y0, y1, y2, y3 = cubics[at + 1], cubics[_W + at + 1], cubics[2 * _W + at + 1], cubics[3 * _W + at + 1]
-    # How far a pixel may be from its block's centre: both gains at their most.
-    along, aside = 0.5 * (BLOCK_WIDTH - 1) * per_pixel, 0.5 * (BLOCK_HEIGHT - 1) * per_pixel
-    first = abs(x01) + abs(x11) + abs(x21) + abs(x31)
-    second, third = abs(x02) + abs(x12) + abs(x22) + abs(x32), abs(x03) + abs(x13) + abs(x23) + abs(x33)
-    rx = aside * (first + aside * (second + aside * third)) + along * (
-        abs(x1) + 2.0 * abs(x2) + 3.0 * abs(x3)
-    )
-    first = abs(y01) + abs(y11) + abs(y21) + abs(y31)
-    second, third = abs(y02) + abs(y12) + abs(y22) + abs(y32), abs(y03) + abs(y13) + abs(y23) + abs(y33)
-    ry = aside * (first + aside * (second + aside * third)) + along * (
-        abs(y1) + 2.0 * abs(y2) + 3.0 * abs(y3)
-    )
-    rx, ry = 1.000001 * rx + lattice[2], 1.000001 * ry + lattice[2]
-    per_step = 1.0 / lattice[2]
-    steps = np.float32(per_step)
-    empty = splat_like(load8(pixels.w, corner), nothing)
-    for k in range(n):
-        t = (k + 0.5) * (BLOCK_WIDTH * per_pixel)
-        refs[k, 0] = x0 + t * (x1 + t * (x2 + t * x3))
-        refs[k, 1] = y0 + t * (y1 + t * (y2 + t * y3))
-        refs[k, 2], refs[k, 3] = rx, ry
-        dx1, dy1 = (
-            np.float32(x1 + t * (2.0 * x2 + t * 3.0 * x3)),
-            np.float32(y1 + t * (2.0 * y2 + t * 3.0 * y3)),
-        )
-        dx2, dy2 = np.float32(x2 + t * 3.0 * x3), np.float32(y2 + t * 3.0 * y3)
-        dx3, dy3 = np.float32(x3), np.float32(y3)
-        centre = np.float32(t)
-        # The reference ray goes to the lattice, and the pixels' are counted from there.
-        column = np.rint((refs[k, 0] - lattice[0]) * per_step)
-        line = np.rint((refs[k, 1] - lattice[1]) * per_step)
-        x, y = lattice[0] + column * lattice[2], lattice[1] + line * lattice[2]
-        x_left, y_left = np.float32((refs[k, 0] - x) * per_step), np.float32((refs[k, 1] - y) * per_step)
-        refs[k, 0], refs[k, 1] = x, y
-        ix, iy, place = np.int32(column), np.int32(line), corner + k * BLOCK_WIDTH
-        for row in range(0, BLOCK_HEIGHT, 2):
-            i, there = row * BLOCK_WIDTH, place + row * STRIDE
-            step = load16(lanes, 8 * _N + i)
-            shifted = step + centre
-            a, b, c, d = _four(lanes, i)
-            dx = _cubic(shifted, a, b, c, d)
-            a, b, c, d = _four(lanes, 4 * _N + i)
-            dy = _cubic(shifted, a, b, c, d)
-            ex, ey = _cubic(step, dx, dx1, dx2, dx3), _cubic(step, dy, dy1, dy2, dy3)
-            xs = nearest_whole(multiply_add(ex, steps, x_left)) + ix
-            ys = nearest_whole(multiply_add(ey, steps, y_left)) + iy
-            store(pixels.x, there, eight(xs, 0))
-            store(pixels.x, there + STRIDE, eight(xs, 1))
-            store(pixels.y, there, eight(ys, 0))
-            store(pixels.y, there + STRIDE, eight(ys, 1))
-            store(pixels.w, there, empty)
-            store(pixels.w, there + STRIDE, empty)
+    bicubics, whole, rest = scratch.bicubics, scratch.whole, scratch.rest
+    for i in range(0, n, 8):
+        slope = _down(bicubics, 1, i, s) * per_step
+        steps = nearest_whole(slope)
+        start = (_down(bicubics, 0, i, s) - load8(scratch.origins, i)) * per_step
+        start = multiply_add(as_double(steps), -middle, start)
+        first = nearest_whole(start)
+        store(whole, i, first)
+        store(whole, _W + i, steps)
+        store(rest, i, as_single(start - as_double(first)))
+        store(rest, _W + i, as_single(slope - as_double(steps)))
+        store(rest, 2 * _W + i, as_single(_down(bicubics, 2, i, s) * per_step))
+        store(rest, 3 * _W + i, as_single(_down(bicubics, 3, i, s) * per_step))
+
+
+@inner
+def _row_of_pixels(at, n, spacing, is_exact, scratch, pixels):
+    """Fill n pixels from ``at`` on, whole blocks, from `_cubics_across`, but for those of cells marked ``exact``."""
+    whole, rest = scratch.whole, scratch.rest
+    for cell in range(np.uint64((n + spacing - 1) // spacing)):
+        if is_exact[cell] != 0:
+            continue
+        i = np.int64(2 * cell)
+        x, x_step, y, y_step = whole[i], whole[_W + i], whole[i + 1], whole[_W + i + 1]
+        x0, x1, x2, x3 = rest[i], rest[_W + i], rest[2 * _W + i], rest[3 * _W + i]
+        y0, y1, y2, y3 = rest[i + 1], rest[_W + i + 1], rest[2 * _W + i + 1], rest[3 * _W + i + 1]
+        first = np.int64(cell) * spacing
+        # In a cell of eight pixels the last eight are the next cell's, which come later.
+        for j in range(0, min(spacing, n - first), 16):
+            number, off = load16(scratch.numbers, j), load16(scratch.offs, j)
+            more_x, more_y = _cubic(off, x0, x1, x2, x3), _cubic(off, y0, y1, y2, y3)
+            store(pixels.x, at + first + j, nearest_whole(more_x) + (number * x_step + x))
+            store(pixels.y, at + first + j, nearest_whole(more_y) + (number * y_step + y))
+
+
+@inner
+def _reaches_across(s, n, spacing, bicubics, row):
+    """Write, of a row of blocks with its middle at s, the cubics of that and how far rays lie from their block's.
+
+    ``row[k _W + i]`` takes the coefficient of p^k, ``row[4 _W + i]`` the bound: plane pixels.
+    """
+    along, aside = 0.5 * (BLOCK_WIDTH - 1), 0.5 * (BLOCK_HEIGHT - 1) / spacing
+    most_p = 0.5 * spacing
+    for i in range(0, n, 8):
+        far, power = splat_like(load8(bicubics, i), 0.0), 1.0
+        for k in range(4):
+            at = k * _W + i
+            b1, b2 = load8(bicubics, at + 4 * _W), load8(bicubics, at + 8 * _W)
+            b3 = load8(bicubics, at + 12 * _W)
+            second = multiply_add(b3, 3.0 * s, b2)
+            first = multiply_add(multiply_add(b3, 1.5 * s, b2), 2.0 * s, b1)
+            gain = multiply_add(multiply_add(_size(b3), aside, _size(second)), aside, _size(first))
+            c = _down(bicubics, k, i, s)
+            store(row, at, c)
+            if k > 0:
+                gain = multiply_add(_size(c), along * k / (aside * most_p), gain)
+            far = multiply_add(gain, power * aside, far)
+            power *= most_p
+        store(row, 4 * _W + i, far * 1.000001)
+
+
+@inlined
+def _size(value):
+    return most(value, negative(value))
+
+
+@inner
+def _row_of_refs(n, spacing, lattice, scratch, refs):
+    """Write the ``refs`` of n blocks side by side from `_reaches_across`: of four cells at once."""
+    row, origins = scratch.row, scratch.origins
+    step, per_step, across = lattice[2], 1.0 / lattice[2], spacing // BLOCK_WIDTH
+    for i in range(0, 2 * (n + across - 1) // across, 8):
+        origin, reach = load8(origins, i), load8(row, 4 * _W + i) + step
+        for k in range(across):
+            p = (k + 0.5) * BLOCK_WIDTH - 0.5 * spacing
+            ray = multiply_add(load8(row, 3 * _W + i), p, load8(row, 2 * _W + i))
+            ray = multiply_add(ray, p, load8(row, _W + i))
+            ray = multiply_add(ray, p, load8(row, i)) - origin
+            # The reference ray goes to the lattice, and the bound with it.
+            ray = multiply_add(as_double(nearest_whole(ray * per_step)), step, origin)
+            block = i // 2 * across + k
+            if block < n:
+                _put_ref(refs, block, two(ray, 0), two(reach, 0))
+            if block + across < n:
+                _put_ref(refs, block + across, two(ray, 1), two(reach, 1))
+            if block + 2 * across < n:
+                _put_ref(refs, block + 2 * across, two(ray, 2), two(reach, 2))
+            if block + 3 * across < n:
+                _put_ref(refs, block + 3 * across, two(ray, 3), two(reach, 3))
+
+
+@inlined
+def _put_ref(refs, block, ray, reach):
+    store(refs, 4 * block, ray)
+    store(refs, 4 * block + 2, reach)
 
 
 @lean_kernel
@@ -309,45 +327,35 @@ def fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, lattic
     """
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     blocks_down = (n_rows + BLOCK_HEIGHT - 1) // BLOCK_HEIGHT
-    across, down = spacing // BLOCK_WIDTH, spacing // BLOCK_HEIGHT  # blocks per cell
-    cells_across = (n_cols + spacing - 1) // spacing
-    per_pixel = 1.0 / spacing  # exact: the spacing is a power of two
-    work, cubics, slopes, lanes = scratch.work, scratch.cubics, scratch.slopes, scratch.lanes
-    for i in range(_N):
-        lanes[8 * _N + i] = np.float32(((i % BLOCK_WIDTH) - 0.5 * (BLOCK_WIDTH - 1)) * per_pixel)
-        lanes[9 * _N + i] = np.float32(((i // BLOCK_WIDTH) - 0.5 * (BLOCK_HEIGHT - 1)) * per_pixel)
+    down, cells = spacing // BLOCK_HEIGHT, (n_cols + spacing - 1) // spacing
+    width, middle, per_step = blocks_across * BLOCK_WIDTH, 0.5 * (spacing - 1), 1.0 / lattice[2]
+    bicubics, row, flat = scratch.bicubics, scratch.row, refs.reshape(-1)
+    for i in range(spacing):
+        scratch.numbers[i], scratch.offs[i] = i, i - middle
+    for i in range(0, 2 * cells, 2):
+        scratch.origins[i], scratch.origins[i + 1] = lattice[0], lattice[1]
     n_left = 0
     for cell_row in range((n_rows + spacing - 1) // spacing):
         node_row, node_col = row0 // spacing + cell_row, col0 // spacing
-        _cubics_down(nodes[node_row : node_row + 4], 2 * node_col, 2 * (cells_across + 3), work)
-        for sub_row in range(min(down, blocks_down - cell_row * down)):
-            _cubics_across(
-                (sub_row + 0.5) * (BLOCK_HEIGHT * per_pixel), 2 * cells_across, work, cubics, slopes
-            )
-            first = (cell_row * down + sub_row) * blocks_across
-            for cell_col in range(cells_across):
-                n = min(across, blocks_across - cell_col * across)
-                if exact[node_row, node_col + cell_col] != 0:
-                    n_left += n
-                    continue
-                index = first + cell_col * across
-                _row_of_blocks(
-                    n,
-                    per_pixel,
-                    2 * cell_col,
-                    cubics,
-                    slopes,
-                    nothing,
-                    lanes,
-                    lattice,
-                    (cell_row * down + sub_row) * BLOCK_HEIGHT * STRIDE + cell_col * spacing,
-                    pixels,
-                    refs[index : index + n],
-                )
+        is_exact = exact[node_row, node_col : node_col + cells]
+        _bicubics(nodes[node_row : node_row + 4], 2 * node_col, 2 * cells, spacing, scratch.work, bicubics)
+        for block_row in range(cell_row * down, min((cell_row + 1) * down, blocks_down)):
+            index = block_row * blocks_across
+            first = (block_row - cell_row * down) * BLOCK_HEIGHT
+            _reaches_across((first + 0.5 * BLOCK_HEIGHT) / spacing, 2 * cells, spacing, bicubics, row)
+            _row_of_refs(blocks_across, spacing, lattice, scratch, flat[4 * index :])
+            for cell in range(cells):
+                if is_exact[cell] != 0:
+                    n_left += min(spacing, width - cell * spacing) // BLOCK_WIDTH
+            for line in range(BLOCK_HEIGHT):
+                at = (block_row * BLOCK_HEIGHT + line) * STRIDE
+                _cubics_across((first + line + 0.5) / spacing, 2 * cells, middle, per_step, scratch)
+                _row_of_pixels(at, width, spacing, is_exact, scratch, pixels)
+                pixels.w[at : at + width] = nothing
     # Pixels beyond the rectangle, in its last blocks.
-    for row in range(blocks_down * BLOCK_HEIGHT):
-        for col in range(n_cols if row < n_rows else 0, blocks_across * BLOCK_WIDTH):
-            pixels.w[row * STRIDE + col] = np.inf
+    for line in range(blocks_down * BLOCK_HEIGHT):
+        for col in range(n_cols if line < n_rows else 0, width):
+            pixels.w[line * STRIDE + col] = np.inf
     return n_left
 
 
