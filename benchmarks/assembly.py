@@ -235,6 +235,7 @@ def compile_into(folder: Path) -> None:
     import scenes
     from depthraster import pipeline
 
+    pipeline.TOGETHER = False  # the same kernels, each by itself
     view = scenes.survey_view(2000, 0.05)
     dr.render_depth((view.vertices, view.faces), view.transform, view.calibration, threads=1)
     for name in KERNELS:

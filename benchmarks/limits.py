@@ -6,9 +6,9 @@ follow
 * the bytes that have to move, each cluster once and the image once, and the time they take at the streaming bandwidth that
   is measured in the same run: no renderer that looks at this mesh and writes this image is faster;
 * how tiles, taken by threads as they come, would fill 2 to 64 threads: when the last thread is done, from the tiles' own
-  times, the part of each that holds Python's lock, what is done once per view, and how long threads take to start, all
-  measured; and the bandwidth that would be asked of the memory. It is what the distribution of work allows, not a promise:
-  shared caches, clocks and memory of a larger machine are not known here. For 2 threads it stands beside what is measured.
+  times, what is done once per view, and how long threads take to start, all measured; and the bandwidth that would be
+  asked of the memory. It is what the distribution of work allows, not a promise: shared caches, clocks and memory of a
+  larger machine are not known here. For 2 threads it stands beside what is measured.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy.typing as npt
 import depthraster as dr
 import harness
 import scenes
-from depthraster import pipeline
+from depthraster import pipeline, workroom
 from depthraster.scene import thread_count
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
@@ -71,7 +71,11 @@ class Watched:
 
 @contextmanager
 def watching(watched: Watched) -> Iterator[None]:
-    """Note, while it holds, what tiles are given and how long they take; renders must use one thread."""
+    """Note, while it holds, what tiles are given and how long they take; renders must use one thread.
+
+    For that tiles are drawn one by one, by the same kernels.
+    """
+    together = pipeline.TOGETHER
     begin, select, end = pipeline.fill_rays, pipeline.clusters_in_tile, pipeline.resolve_tile
     begun = 0.0
 
@@ -91,10 +95,12 @@ def watching(watched: Watched) -> Iterator[None]:
         return result
 
     pipeline.fill_rays, pipeline.clusters_in_tile, pipeline.resolve_tile = fill, chosen, resolve
+    pipeline.TOGETHER = False
     try:
         yield
     finally:
         pipeline.fill_rays, pipeline.clusters_in_tile, pipeline.resolve_tile = begin, select, end
+        pipeline.TOGETHER = together
 
 
 def cluster_bytes(scene: dr.Scene) -> npt.NDArray[np.int64]:
@@ -109,47 +115,43 @@ def cluster_bytes(scene: dr.Scene) -> npt.NDArray[np.int64]:
     return total
 
 
-def makespan(seconds: list[float], threads: int, starting: float = 0.0, locked: float = 0.0) -> float:
+def makespan(seconds: list[float], threads: int, starting: float = 0.0) -> float:
     """Return when the last of some threads is done that take pieces of work in their order, as they come.
 
-    Threads start ``starting`` seconds after one another; for the first ``locked`` seconds of a piece a thread has to be the
-    only one.
+    Threads start ``starting`` seconds after one another.
     """
-    ready = [(i + 1) * starting if threads > 1 else 0.0 for i in range(threads)]
-    unlocked = 0.0
+    ready = [i * starting for i in range(threads)]
     for piece in seconds:
-        begun = max(heapq.heappop(ready), unlocked)
-        unlocked = begun + min(locked, piece)
-        heapq.heappush(ready, begun + piece)
+        heapq.heappush(ready, heapq.heappop(ready) + piece)
     return max(ready)
 
 
-def starting_time(repeats: int, threads: int = 16) -> float:
-    """Return the seconds that starting, and ending, each thread of a pool takes."""
+def outside_tiles(repeats: int, threads: int = 16) -> tuple[float, float]:
+    """Return the seconds that a view takes outside of its tiles, and those that each thread after the first one adds.
 
-    def pool() -> None:
-        with ThreadPoolExecutor(threads) as some:
-            for future in [some.submit(lambda: None) for _ in range(threads)]:
-                future.result()
-
-    return min(harness.interleaved({"": pool}, max(repeats, 5))[""]) / threads
-
-
-def locked_time(repeats: int) -> float:
-    """Return the seconds of a tile that go to Python and to calling kernels: tiles one pixel wide have little else."""
+    Tiles of one pixel, or as narrow as that, have little else.
+    """
     view = scenes.survey_view(2, 0.05)
     scene = dr.Scene(view.vertices, view.faces)
-    tall, n = dr.Calibration(1, 64 * pipeline.TILE, 1e5), 64
-
-    def job() -> None:
-        dr.render_depth(scene, view.transform, tall, threads=1)
-
-    job()
-    return min(harness.interleaved({"": job}, max(repeats, 5))[""]) / n
+    small, tall = dr.Calibration(1, 1, 1e5), dr.Calibration(1, 64 * pipeline.TILE, 1e5)
+    jobs = {
+        "small": lambda: dr.render_depth(scene, view.transform, small, threads=1),
+        "one": lambda: dr.render_depth(scene, view.transform, tall, threads=1),
+        "many": lambda: dr.render_depth(scene, view.transform, tall, threads=threads),
+    }
+    kept = workroom.thread_count
+    workroom.thread_count = lambda _: threads  # as a machine keeps rooms that has as many processors
+    try:
+        for job in jobs.values():
+            job()
+        least = {name: min(times) for name, times in harness.interleaved(jobs, max(repeats, 15)).items()}
+    finally:
+        workroom.thread_count = kept
+    return least["small"], max(least["many"] - least["one"], 0.0) / (threads - 1)
 
 
 def measure(
-    name: str, view: scenes.View, arguments: argparse.Namespace, starting: float, locked: float
+    name: str, view: scenes.View, arguments: argparse.Namespace, outside: float, starting: float
 ) -> dict[str, Any]:
     """Watch one view, and time it."""
     where = view.transform, view.calibration
@@ -157,13 +159,12 @@ def measure(
     out = dr.render_depth(scene, *where)
     if not (out[..., 1] == 1.0).all():
         raise SystemExit("the terrain fills the image, but pixels are empty: nothing is timed")
-    rounds, serial = [], []
+    rounds = []
     for _ in range(arguments.repeats):
         watched = Watched()
         with watching(watched):
-            total = harness.clock(lambda: dr.render_depth(scene, *where, threads=1, out=out))[0]
+            dr.render_depth(scene, *where, threads=1, out=out)
         rounds.append(watched.seconds)
-        serial.append(total - sum(watched.seconds))
     seconds = np.min(rounds, axis=0)  # a tile that was interrupted says nothing of the tile
     cores = thread_count(None)
     jobs = {
@@ -180,12 +181,10 @@ def measure(
         "tiles": len(seconds), "faces_per_tile": [int(n) for n in np.quantile(n_faces, [0.0, 0.5, 1.0])],
         "faces_drawn": int(faces_of[used].sum()), "faces_asked": int(n_faces.sum()),
         "tile_seconds": [float(s) for s in np.quantile(seconds, [0.0, 0.5, 1.0])],
-        "imbalance": float(seconds.max() / seconds.mean()), "serial": min(serial),
+        "imbalance": float(seconds.max() / seconds.mean()), "outside": outside,
         "mesh_bytes": once + groups, "mesh_bytes_as_asked": as_asked + groups * len(seconds), "image_bytes": out.nbytes,
         "seconds": {name: harness.summary(values) for name, values in times.items()},
-        "estimate": {
-            str(n): makespan(list(seconds), n, starting, locked) + min(serial) for n in THREADS
-        },
+        "estimate": {str(n): makespan(list(seconds), n, starting) + outside for n in THREADS},
     }  # fmt: skip
 
 
@@ -207,7 +206,7 @@ def show(result: dict[str, Any], speed: dict[str, float]) -> dict[str, Any]:
         ),
         ("time of a tile, least / median / most", f"{short} / {middle} / {long}"),
         ("longest tile / mean", f"{result['imbalance']:.2f}"),
-        ("outside of tiles", harness.seconds(result["serial"])),
+        ("outside of tiles", harness.seconds(result["outside"])),
         ("bytes of the mesh, once", f"{result['mesh_bytes'] / 1e6:.1f} MB"),
         ("bytes of the mesh, as often as tiles ask", f"{result['mesh_bytes_as_asked'] / 1e6:.1f} MB"),
         ("bytes of the image", f"{result['image_bytes'] / 1e6:.1f} MB"),
@@ -259,17 +258,17 @@ def main() -> None:
         "\nmemory, all processors: "
         + ", ".join(f"{name} {value / 1e9:.1f} GB/s" for name, value in speed.items())
     )
-    starting, locked = starting_time(arguments.repeats), locked_time(arguments.repeats)
+    outside, starting = outside_tiles(arguments.repeats)
     print(
-        f"starting a thread takes {harness.seconds(starting)}, "
-        f"Python and calling kernels at most {harness.seconds(locked)} a tile"
+        f"a view takes {harness.seconds(outside)} outside of its tiles, "
+        f"and each more thread {harness.seconds(starting)} to start"
     )
     results = []
     for n_faces in arguments.faces or (1e6, 1e7):
         view = scenes.survey_view(int(n_faces), arguments.scale)
-        result = measure("survey view", view, arguments, starting, locked)
+        result = measure("survey view", view, arguments, outside, starting)
         results.append(result | show(result, speed))
-    found = {"bandwidth": speed, "starting": starting, "locked": locked, "views": results}
+    found = {"bandwidth": speed, "outside": outside, "starting": starting, "views": results}
     harness.write_json(arguments.json, "limits", machine, found)
 
 

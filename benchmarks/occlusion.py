@@ -1,7 +1,7 @@
 """What leaving out hidden parts saves: views into a building of many rooms, with occlusion culling and without.
 
-Images are compared first, bit for bit. How many layers lie behind one another is counted by the float64 twin's geometry.
-The scene is ``building.py``'s.
+Images are compared first, bit for bit. Both are drawn tile by tile, which is where occlusion can be switched off. How many
+layers lie behind one another is counted by the float64 twin's geometry. The scene is ``building.py``'s.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="threads (default: all processors)")
     parser.add_argument("--json", help="file for the results")
     arguments = parser.parse_args()
+    pipeline.TOGETHER = False
     machine = harness.describe_machine()
     print(harness.machine_line(machine))
     mesh = building.building(arguments.faces)

@@ -1,6 +1,6 @@
 """What each stage of preparing and rendering takes, on one thread, in the survey view.
 
-The pipeline itself runs; its stages are timed by putting a clock around the functions that `render` and
+The pipeline itself runs, tile by tile; its stages are timed by putting a clock around the functions that `render` and
 `Scene` call. The list of them is `STAGES`: a stage that is renamed there is renamed here.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import depthraster as dr
 import harness
 import scenes
+from depthraster import pipeline
 
 # Module, function, what it does.
 STAGES = (
@@ -37,7 +38,8 @@ STAGES = (
 @contextmanager
 def clocks(spent: dict[str, float]) -> Iterator[None]:
     """Add up, while it holds, the seconds in every stage."""
-    originals = []
+    originals: list[tuple[Any, str, Any]] = [(pipeline, "TOGETHER", pipeline.TOGETHER)]
+    pipeline.TOGETHER = False
     for module_name, name, title in STAGES:
         module = importlib.import_module(module_name)
         original = getattr(module, name)

@@ -158,9 +158,8 @@ def test_threads_take_tiles_as_they_come():
     assert limits.makespan([1.0] * 8, 64) == 1.0
     assert limits.makespan([5.0, 1.0, 1.0, 1.0], 2) == 5.0
     assert limits.makespan([1.0] * 8, 1, starting=0.5) == 8.0
-    assert limits.makespan([1.0] * 8, 2, starting=0.5) == 5.0
-    assert limits.makespan([1.0] * 8, 64, locked=0.25) == 7 * 0.25 + 1.0
-    assert limits.makespan([1.0] * 8, 64, locked=2.0) == 8.0
+    assert limits.makespan([1.0] * 8, 2, starting=0.5) == 4.5
+    assert limits.makespan([1.0] * 2, 4, starting=0.25) == 1.25
 
 
 @numba.njit

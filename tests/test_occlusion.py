@@ -69,6 +69,7 @@ def nested() -> meshes.Mesh:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What `front_to_back` answers, tile by tile."""
+    monkeypatch.setattr(pipeline, "TOGETHER", False)
     answers: list[bool] = []
     original = pipeline.front_to_back
 
@@ -82,6 +83,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def without_selection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw every cluster in every tile, hidden, outside and turned away or not, in the order of the scene."""
+    monkeypatch.setattr(pipeline, "TOGETHER", False)
 
     def every(centre, *arguments):
         arguments[-1][: len(centre)] = np.arange(len(centre))
@@ -143,6 +145,7 @@ def test_it_hides_nearly_all_of_what_is_hidden(nested, monkeypatch):
         if arguments[-3]:
             drawn.append((sum(not hidden(at, work) for at in range(len(clusters))), len(clusters)))
 
+    monkeypatch.setattr(pipeline, "TOGETHER", False)
     monkeypatch.setattr(pipeline, "draw_clusters", draw)
     whole = nested[0], nested[1][nested[0][nested[1][:, 0]] @ [0, 0, 1] > 0]
     dr.render_depth(whole, np.eye(4), cameras.calibration("pinhole", 700, 600), cull_faces=False)

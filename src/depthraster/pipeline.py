@@ -1,16 +1,18 @@
 """From a prepared scene and a checked view to pixels: the tiles, and what happens in each.
 
-`draw_images` reads as the pipeline does: per tile rays, the clusters that they may meet, faces, images. Tiles are
+`_draw_one_by_one` reads as the pipeline does: per tile rays, the clusters that they may meet, faces, images. Tiles are
 independent, so threads take them as they come; each pixel is written by one thread, once. How a lens' rays are found
 and faces find their pixels is a `_Tiles`: `_FrameTiles` where one plane holds all rays, `_TurnedTiles` for every other
-lens. The loops are in ``kernels``.
+lens. The loops are in ``kernels``; what is drawn most, depth through a frame lens, is a loop there altogether
+(``kernels/view.py``), with the same images.
 
 The commonest change is a new lens; it is made in ``kernels/directions.py``, and nothing changes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -20,28 +22,31 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.derived import Derivation
-from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, MAX_TILE, STRIDE, tile_pixels
-from depthraster.kernels.cells import empty_cells, fill_cells
+from depthraster.kernels.blocks import BLOCK_WIDTH, MAX_TILE
+from depthraster.kernels.cells import fill_cells
 from depthraster.kernels.inverse import no_inverse
 from depthraster.kernels.lens import second_derivative_bound
-from depthraster.kernels.memory import aligned
-from depthraster.kernels.occlusion import front_to_back, occlusion
-from depthraster.kernels.rays import fill_rays, iterate_rays, lay_lattice, ray_grid, ray_scratch, reaches
-from depthraster.kernels.resolve import lines, resolve_tile, resolve_turned
+from depthraster.kernels.occlusion import front_to_back
+from depthraster.kernels.rays import fill_rays, iterate_rays, lay_lattice, ray_grid, reaches
+from depthraster.kernels.resolve import resolve_tile, resolve_turned
 from depthraster.kernels.select import bound_rays, clusters_in_tile
-from depthraster.kernels.staging import scratch
 from depthraster.kernels.tiles import draw_clusters
 from depthraster.kernels.turned import iterate_directions, turned_tiles
+from depthraster.kernels.view import draw_view
 from depthraster.scene import Scene
 from depthraster.transforms import invert
+from depthraster.workroom import Workroom, workroom
 
-__all__ = ["TILE", "Images", "draw_images"]
+__all__ = ["TILE", "TOGETHER", "Images", "draw_images"]
 
 TILE = MAX_TILE  # a multiple of every grid spacing; larger tiles share fewer clusters, smaller ones fit nearer caches
+
+TOGETHER = True  # whether tiles are drawn by ``kernels/view.py``, where they can be: images are the same, bit for bit
 
 _SMALL = 32.0, 0.05  # plane pixels and radians: faces no larger are drawn in float32 around their own vertex
 _FINEST = 2.0**-22  # plane pixels, of a tile's lattice: what reaches across whole tiles
 _STREAMED = 1 << 25  # bytes: of larger images little would be left in the caches
+_AT_ONCE = 16  # tiles between two looks for an interrupt
 _FARTHEST = np.float32(0.0)  # 1/Z where no face is seen yet
 
 
@@ -66,38 +71,13 @@ class _Place(NamedTuple):
     n_cols: int
 
 
-class _Work:
-    """What one thread works in."""
-
-    def __init__(self, n_rows: int, n_blocks: int, n_clusters: int, with_names: bool) -> None:
-        self.pixels, self.lattice = tile_pixels(n_rows), aligned(3)
-        self._refs = aligned((n_blocks, 4))
-        self.names = aligned(self.pixels.w.shape, np.int32) if with_names else None
-        self.bounds, self.planes, self.cells = aligned(6), aligned((5, 4)), empty_cells()
-        self.inverse = no_inverse(self.bounds[:4])
-        self.chosen = np.empty(n_clusters, np.int32)
-        self.drawing, self.filling = scratch(), ray_scratch()
-        self.occlusion = occlusion(n_clusters)
-        self.lines = lines()
-
-    def begin(self, place: _Place) -> None:
-        """Provide for a tile."""
-        self.refs = self._refs[: _n_blocks(place)]
-        if self.names is not None:
-            self.names[: (place.n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
-
-
-def _n_blocks(place: _Place) -> int:
-    return -(-place.n_rows // BLOCK_HEIGHT) * -(-place.n_cols // BLOCK_WIDTH)
-
-
 class _Tiles(Protocol):
     """How the rays of one view are found, and faces drawn along them."""
 
     places: list[_Place]  # of all tiles; none has a side longer than `TILE`
     parallel: bool  # whether the rays are
 
-    def lay_out(self, place: _Place, work: _Work) -> bool:
+    def lay_out(self, place: _Place, work: Workroom) -> bool:
         """Lay the tile's rays out; False where the lens images nothing."""
 
     def matrix(self, place: _Place) -> npt.NDArray[np.float64]:
@@ -111,11 +91,11 @@ class _Tiles(Protocol):
         cull: bool,
         matrix: npt.NDArray[np.float64],
         place: _Place,
-        work: _Work,
+        work: Workroom,
     ) -> None:
         """Draw the faces of clusters into the pixels, ``hiding`` those that `front_to_back` has looked at, by `matrix`."""
 
-    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+    def resolve(self, place: _Place, work: Workroom, images: Images) -> None:
         """Write the tile's pixels."""
 
 
@@ -148,7 +128,7 @@ class _FrameTiles:
         self._bulge = second_derivative_bound(self._lens, radius) / (8.0 * f * f)
         self._small = min(_SMALL[0], _SMALL[1] * f) ** 2
 
-    def lay_out(self, place: _Place, work: _Work) -> bool:
+    def lay_out(self, place: _Place, work: Workroom) -> bool:
         grid, corner = self._grid, place[1:3]
         iterate = partial(iterate_rays, grid.exact, grid.spacing, self._lens, _FARTHEST, *corner)
         return _lay_out(
@@ -166,7 +146,7 @@ class _FrameTiles:
         cull: bool,
         matrix: npt.NDArray[np.float64],
         place: _Place,
-        work: _Work,
+        work: Workroom,
     ) -> None:
         draw_clusters(
             arrays, clusters, matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
@@ -174,7 +154,30 @@ class _FrameTiles:
             work.drawing,
         )  # fmt: skip
 
-    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+    def can_be_drawn_together(self, images: Images) -> bool:
+        """Whether `draw_together` draws these images."""
+        return images.derivation is None and not self._grid.exact.any()
+
+    def draw_together(
+        self,
+        waiting: npt.NDArray[np.int64],
+        arrays: Any,
+        camera: npt.NDArray[np.float64],
+        cull: bool,
+        work: Workroom,
+        images: Images,
+    ) -> None:
+        """Draw the tiles from number ``waiting[0]`` on, which all threads count, and write their pixels."""
+        grid, places = self._grid, np.array([place[1:] for place in self.places])
+        while draw_view(
+            _AT_ONCE, waiting, places, self._nodes, grid.exact, grid.spacing, _FARTHEST, _FINEST, 2.0 * _SMALL[0], arrays,
+            camera, self._matrix, self._lens, self._guard, self._bulge, self._small, cull, work.bounds, work.planes,
+            work.chosen, work.lattice, work.pixels, work.all_refs, work.names, work.filling, work.occlusion, work.drawing,
+            images.as_range, *_outputs(images), work.lines,
+        ):  # fmt: skip
+            pass
+
+    def resolve(self, place: _Place, work: Workroom, images: Images) -> None:
         _resolve_plane(self._lens[0], place, work, images)
 
 
@@ -189,7 +192,7 @@ class _TurnedTiles:
         self.parallel = calibration.type == "orthographic"
         self._small = (_SMALL[0] if self.parallel else min(_SMALL[0], _SMALL[1] * calibration.f)) ** 2
 
-    def lay_out(self, place: _Place, work: _Work) -> bool:
+    def lay_out(self, place: _Place, work: Workroom) -> bool:
         tile = self._tiles[place.number]
         if tile.turn is None:
             return False
@@ -224,7 +227,7 @@ class _TurnedTiles:
         cull: bool,
         matrix: npt.NDArray[np.float64],
         place: _Place,
-        work: _Work,
+        work: Workroom,
     ) -> None:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
@@ -233,7 +236,7 @@ class _TurnedTiles:
             work.occlusion, work.drawing,
         )  # fmt: skip
 
-    def resolve(self, place: _Place, work: _Work, images: Images) -> None:
+    def resolve(self, place: _Place, work: Workroom, images: Images) -> None:
         if images.as_range and not self.parallel:  # a length is the same in every tile's frame
             _resolve_plane(self._lens[0], place, work, images)
             return
@@ -259,7 +262,7 @@ def _lay_out(
     finest: float,
     room: float,
     iterate: Callable[..., float],
-    work: _Work,
+    work: Workroom,
 ) -> bool:
     """Lay a tile's rays out on a lattice that reaches them all; False where the lens images nothing.
 
@@ -290,7 +293,7 @@ def _outputs(images: Images) -> tuple[Any, ...]:
     return images.background, with_alpha, pixels, images.ranges, face_index, streamed
 
 
-def _resolve_plane(f: float, place: _Place, work: _Work, images: Images) -> None:
+def _resolve_plane(f: float, place: _Place, work: Workroom, images: Images) -> None:
     resolve_tile(
         work.lattice, work.pixels, work.names, f, *place[1:], images.as_range, *_outputs(images), work.lines
     )
@@ -341,46 +344,73 @@ def draw_images(
         _FrameTiles if calibration.type == "frame" else _TurnedTiles
     )
     tiles: _Tiles = make(calibration, camera_from_scene)
-    n_rows, n_blocks = max(place.n_rows for place in tiles.places), max(map(_n_blocks, tiles.places))
+    if TOGETHER and isinstance(tiles, _FrameTiles) and tiles.can_be_drawn_together(images):
+        waiting = np.zeros(1, np.int64)
+        draw = partial(tiles.draw_together, waiting, arrays, camera, cull)
+        stop: Callable[[], object] = partial(waiting.fill, len(tiles.places))
+    else:
+        places = iter(tiles.places)  # next() on it is atomic
+        draw = partial(_draw_one_by_one, tiles, places, arrays, camera, cull)
+        stop = partial(deque, places, 0)
+
+    def work() -> None:
+        with workroom(len(arrays.half), images.face_index is not None) as room:
+            draw(room, images)
+
+    _share(work, stop, min(threads, len(tiles.places)))
+
+
+def _draw_one_by_one(
+    tiles: _Tiles,
+    places: Iterator[_Place],
+    arrays: Any,
+    camera: npt.NDArray[np.float64],
+    cull: bool,
+    work: Workroom,
+    images: Images,
+) -> None:
+    """Draw the tiles that are left of ``places``, which all threads take from, and write their pixels."""
     largest = max(place.n_rows * place.n_cols for place in tiles.places)
-
-    def draw(places: Iterable[_Place]) -> None:
-        work = _Work(n_rows, n_blocks, len(arrays.half), images.face_index is not None)
-        derive = images.derivation.worker(largest) if images.derivation is not None else None
-        for place in places:
-            work.begin(place)
-            if not tiles.lay_out(place, work):
-                _leave_empty(place, images)
-                continue
-            matrix = tiles.matrix(place)
-            n = clusters_in_tile(
-                arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, matrix, camera,
-                work.bounds, tiles.parallel, cull, work.planes, work.chosen,
+    derive = images.derivation.worker(largest) if images.derivation is not None else None
+    for place in places:
+        work.begin(place.n_rows, place.n_cols)
+        if not tiles.lay_out(place, work):
+            _leave_empty(place, images)
+            continue
+        matrix = tiles.matrix(place)
+        n = clusters_in_tile(
+            arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, matrix, camera,
+            work.bounds, tiles.parallel, cull, work.planes, work.chosen,
+        )  # fmt: skip
+        clusters = work.chosen[:n]
+        hiding = front_to_back(
+            arrays.centre, arrays.half, arrays.extent, matrix, work.bounds, tiles.parallel, clusters, work.occlusion
+        )  # fmt: skip
+        tiles.draw(arrays, clusters, hiding, cull, matrix, place, work)
+        tiles.resolve(place, work, images)
+        if derive is not None and images.face_index is not None and work.names is not None:
+            rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
+            derive(
+                place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel,
+                _are_streamed(images),
             )  # fmt: skip
-            clusters = work.chosen[:n]
-            hiding = front_to_back(
-                arrays.centre, arrays.half, arrays.extent, matrix, work.bounds, tiles.parallel, clusters,
-                work.occlusion,
-            )  # fmt: skip
-            tiles.draw(arrays, clusters, hiding, cull, matrix, place, work)
-            tiles.resolve(place, work, images)
-            if derive is not None and images.face_index is not None and work.names is not None:
-                rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
-                derive(
-                    place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel,
-                    _are_streamed(images),
-                )  # fmt: skip
-
-    _share(draw, tiles.places, threads)
 
 
-def _share(work: Callable[[Iterable[_Place]], None], places: list[_Place], threads: int) -> None:
-    """Run ``work`` in several threads that take the tiles from one iterator as they come."""
-    waiting = iter(places)  # next() on it is atomic
-    threads = min(threads, len(places))
+def _share(work: Callable[[], None], stop: Callable[[], object], threads: int) -> None:
+    """Run ``work`` in this thread and in others; where it fails or is interrupted, ``stop`` has all of them end."""
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException:
+            stop()
+            raise
+
     if threads == 1:
-        work(waiting)
+        run()
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work, waiting) for _ in range(threads)]:
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(run) for _ in range(threads - 1)]
+        run()
+        for future in others:
             future.result()

@@ -1,0 +1,87 @@
+"""What a thread draws tiles in: pixels and scratch of the kernels, kept for the next view.
+
+Making it takes a third of a millisecond and Python's lock, which many threads of one view would wait for one after another.
+The commonest change is something else to work in, for another kernel: an attribute of `Workroom`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, MAX_TILE, STRIDE, tile_pixels
+from depthraster.kernels.cells import empty_cells
+from depthraster.kernels.inverse import no_inverse
+from depthraster.kernels.memory import aligned
+from depthraster.kernels.occlusion import occlusion
+from depthraster.kernels.rays import ray_scratch
+from depthraster.kernels.resolve import lines
+from depthraster.kernels.staging import scratch
+from depthraster.scene import thread_count
+
+__all__ = ["Workroom", "workroom"]
+
+_BLOCKS = (MAX_TILE // BLOCK_WIDTH) * (MAX_TILE // BLOCK_HEIGHT)
+
+
+_KEPT = (
+    1 << 18
+)  # clusters: rooms for more are some ten megabytes, of which the system hands out what is used only
+
+
+class Workroom:
+    """Where one thread works on tiles of up to `MAX_TILE` pixels a side, of scenes of up to ``n_clusters``."""
+
+    names: npt.NDArray[np.int32] | None  # faces of a tile's pixels, where they are asked for
+    refs: npt.NDArray[np.float64]  # of a tile's blocks
+
+    def __init__(self, n_clusters: int) -> None:
+        self.n_clusters = n_clusters
+        self.pixels, self.lattice = tile_pixels(MAX_TILE), aligned(3)
+        self.all_refs = aligned((_BLOCKS, 4))
+        self.bounds, self.planes, self.cells = aligned(6), aligned((5, 4)), empty_cells()
+        self.inverse = no_inverse(self.bounds[:4])
+        self.chosen = np.empty(n_clusters, np.int32)
+        self.drawing, self.filling = scratch(), ray_scratch()
+        self.occlusion = occlusion(n_clusters)
+        self.lines = lines()
+        self._all_names: npt.NDArray[np.int32] | None = None
+
+    def open(self, with_names: bool) -> None:
+        """Provide for a view, ``with_names`` for one whose faces are asked for."""
+        if with_names and self._all_names is None:
+            self._all_names = aligned(self.pixels.w.shape, np.int32)
+        self.names = self._all_names if with_names else None
+
+    def begin(self, n_rows: int, n_cols: int) -> None:
+        """Provide for a tile."""
+        self.refs = self.all_refs[: -(-n_rows // BLOCK_HEIGHT) * -(-n_cols // BLOCK_WIDTH)]
+        if self.names is not None:
+            self.names[: (n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
+
+
+_idle: list[Workroom] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def workroom(n_clusters: int, with_names: bool) -> Iterator[Workroom]:
+    """Lend a `Workroom` for a view: one that nobody works in any more, or a new one. As many as processors are kept."""
+    with _lock:
+        fitting = next((room for room in _idle if room.n_clusters >= n_clusters), None)
+        if fitting is not None:
+            _idle.remove(fitting)
+    room = Workroom(n_clusters) if fitting is None else fitting
+    room.open(with_names)
+    try:
+        yield room
+    finally:
+        if room.n_clusters <= _KEPT:
+            with _lock:
+                _idle.append(room)
+                _idle.sort(key=lambda room: -room.n_clusters)
+                del _idle[thread_count(None) :]

@@ -1,0 +1,91 @@
+"""How tiles are shared out, in one call or one by one, and what happens where one of the threads fails."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import cameras
+import depthraster as dr
+import meshes
+from depthraster import pipeline, workroom
+from depthraster.kernels.rays import ray_grid
+
+
+@pytest.fixture(scope="module")
+def mesh() -> meshes.Mesh:
+    rng = np.random.default_rng(4)
+    parts = meshes.terrain(rng, 150, 150, 30.0, 16.0, 3.0), meshes.soup(rng, 3000, 0.8, (1e-3, 0.3))
+    return meshes.joined(*parts)
+
+
+@pytest.mark.parametrize("lens", cameras.LENSES)
+@pytest.mark.parametrize(
+    "layers", [("depth",), ("range", "alpha", "face_index"), ("depth", "range", "face_index")]
+)
+def test_tiles_drawn_in_one_call_are_those_drawn_one_by_one(lens, layers, mesh, monkeypatch):
+    scene, calls, original = dr.Scene(*mesh), [], pipeline.front_to_back
+
+    def noted(*arguments):
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(pipeline, "front_to_back", noted)
+    calibration = cameras.calibration(lens, 900, 500)
+    for options in (
+        {"cull_faces": True, "threads": 1},
+        {"cull_faces": False, "threads": 3, "background": -2.0},
+    ):
+        monkeypatch.setattr(pipeline, "TOGETHER", True)
+        found = dr.render(scene, np.eye(4), calibration, layers, **options)
+        in_one_call = not calls
+        monkeypatch.setattr(pipeline, "TOGETHER", False)
+        expected = dr.render(scene, np.eye(4), calibration, layers, **options)
+        assert calls
+        calls.clear()
+        for layer in layers:
+            np.testing.assert_array_equal(getattr(found, layer), getattr(expected, layer), strict=True)
+        assert in_one_call == (not ray_grid(calibration.lens_params(), 900, 500).exact.any())
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_where_a_thread_fails_the_others_stop(together, mesh, monkeypatch):
+    """As an interrupt does it: what is left of the view is not drawn."""
+    scene, drawn, main = dr.Scene(*mesh), [], threading.current_thread()
+    name = "draw_view" if together else "resolve_tile"
+    original = getattr(pipeline, name)
+    failed = threading.Event()
+
+    def fails(*arguments):
+        if threading.current_thread() is main:
+            failed.set()
+            raise KeyboardInterrupt
+        assert failed.wait(10)
+        drawn.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(pipeline, "TOGETHER", together)
+    monkeypatch.setattr(pipeline, name, fails)
+    calibration = cameras.calibration("survey", 384 * 10, 384 * 7)
+    with pytest.raises(KeyboardInterrupt):
+        dr.render_depth(scene, np.eye(4), calibration, threads=2)
+    assert len(drawn) <= 2  # of 70 tiles
+    monkeypatch.setattr(pipeline, name, original)
+    out = dr.render_depth(scene, np.eye(4), calibration, threads=2)
+    np.testing.assert_array_equal(out, dr.render_depth(scene, np.eye(4), calibration, threads=1))
+
+
+def test_rooms_are_kept_and_lent_to_one_at_a_time():
+    with workroom.workroom(100, False) as first, workroom.workroom(100, True) as second:
+        assert first is not second
+        assert first.names is None
+        assert second.names is not None
+        assert not np.shares_memory(first.pixels.w, second.pixels.w)
+    with workroom.workroom(100, True) as again:
+        assert again.n_clusters >= 100
+        assert again.names is not None
+    with workroom.workroom(1 << 19, False) as large:
+        assert large.chosen.size == 1 << 19
+    assert all(room.n_clusters < 1 << 19 for room in workroom._idle)
