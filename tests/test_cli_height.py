@@ -148,7 +148,11 @@ def test_what_cannot_be_is_said_in_one_sentence(tmp_path, project):
     mesh = write_ply(tmp_path / "terrain.ply", vertices - UTM, faces)
     out = tmp_path / "dem.tif"
     for source, options, says in (
-        ([mesh], ["-r", 0], "the resolution is 0.0; a positive"),
+        (
+            [mesh],
+            ["-r", 0],
+            "a positive, finite side of a cell is needed: pass e.g. --resolution 0.1\n",
+        ),
         ([mesh], ["-r", "nan"], "the resolution is nan"),
         ([mesh], ["-r", 1e-6], "at most 2**37 cells (512 GiB) are possible"),
         ([mesh], ["-r", 1, "--bounds", 0, 0, 0, 1], "which is no area"),

@@ -124,7 +124,7 @@ def test_nothing_is_replaced_unasked(hills, tmp_path):
         ([], 2, "--baseline or --right"),
         (["--baseline", 1, "--right", "IMG_2"], 2, "--baseline or --right"),
         (["--baseline", "far"], 2, "'far'"),
-        (["--baseline", 0], 1, "baseline is 0.0; a finite number"),
+        (["--baseline", 0], 1, "other than 0 is needed: pass e.g. --baseline 0.5\n"),
         (["--baseline", "nan"], 1, "baseline is nan"),
         (["--baseline", 1, "--tolerance", 0], 1, "tolerance is 0"),
         (["--baseline", 1, "--scale", 0], 1, "the scale is 0.0"),

@@ -118,7 +118,7 @@ def test_points_that_nobody_sees(hills, tmp_path):
         ("x y\n", [], 1, "has neither numbers"),
         ("1 2 3\n", ["--points-offset", 1, 2, 3], 2, "--points-offset is in the units of --points-crs"),
         ("1 2 3\n", ["--points-crs", "local"], 1, "georeferenced"),
-        ("1 2 3\n", ["--tolerance", -1], 1, "tolerance is -1"),
+        ("1 2 3\n", ["--tolerance", -1], 1, "is needed: pass e.g. --tolerance 2.0\n"),
         ("1 2 3\n", ["-o", "table.xlsx"], 2, "end its name in .csv or .npz"),
         ("1 2 3\n", ["--points", "points.csv"], 1, "there is no such file"),
         ("1 2 3\n", ["--camera", "lost"], 1, "none of the 1 cameras"),

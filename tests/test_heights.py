@@ -214,6 +214,7 @@ def test_a_field_shows_itself():
         ({"resolution": np.nan}, ValueError, "the resolution is nan; a positive"),
         ({"resolution": np.inf}, ValueError, "the resolution is inf; a positive"),
         ({"resolution": 1e-320}, ValueError, "a positive, finite side"),
+        ({"resolution": "0.5"}, TypeError, "the resolution is '0.5'; a number"),
         ({"resolution": "fine"}, TypeError, "the resolution is 'fine'; a number"),
         ({"resolution": (1, 2)}, TypeError, "a number, the side of a cell"),
         ({"resolution": 1e-13, "bounds": (0, 0, 1, 1)}, ValueError, "double precision has steps"),

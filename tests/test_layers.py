@@ -444,6 +444,7 @@ def test_pixels_that_the_lens_does_not_image_are_background():
         ({"attributes": np.ones(4)}, TypeError, "attributes are a ndarray; arrays by name are needed"),
         ({"edge_tolerance": 0}, ValueError, "edge_tolerance is 0"),
         ({"edge_tolerance": np.nan}, ValueError, "edge_tolerance is nan"),
+        ({"edge_tolerance": True}, TypeError, "edge_tolerance is True; a number"),
         ({"edge_tolerance": "wide"}, TypeError, "edge_tolerance is 'wide'"),
         ({"out": np.zeros((3, 4))}, TypeError, "out is a ndarray"),
     ],

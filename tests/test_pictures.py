@@ -204,6 +204,53 @@ def test_plots(layers):
     plt.close("all")
 
 
+@needs_matplotlib
+def test_heights_orthophotos_and_pairs_are_plotted_where_they_lie():
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    mesh = meshes.terrain(np.random.default_rng(2), 30, 30, 20.0, 12.0, 1.0)
+    scene, calibration = dr.Scene(*mesh), dr.Calibration(90, 60, 80.0)
+    field = dr.height_field(scene, resolution=0.5)
+    figure = field.plot()
+    left, bottom, right, top = field.bounds
+    assert figure.axes[0].images[0].get_extent() == [left, right, bottom, top]
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown.filled(np.nan), field.heights)
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["height"]
+
+    colours = np.random.default_rng(3).integers(0, 256, (60, 90, 3), np.uint8)
+    for photo in (
+        colours,
+        colours[..., 0].astype(np.float32),
+        np.dstack([colours, colours[..., 0]]).astype(np.uint16),
+    ):
+        ortho = dr.orthorectify(photo, field, np.eye(4), calibration)
+        figure = ortho.plot()
+        assert figure.axes[0].images[0].get_extent() == [left, right, bottom, top]
+        if photo is colours:
+            drawn = figure.axes[0].images[0].get_array()
+            np.testing.assert_array_equal(drawn[ortho.mask], ortho.image[ortho.mask])
+        image = ortho.picture()
+        assert image.mode == "RGB"
+        assert ortho._repr_png_().startswith(b"\x89PNG")
+
+    right_calibration = dr.Calibration(70, 50, 60.0)
+    pair = dr.render_stereo(scene, np.eye(4), calibration, 0.5, right_calibration=right_calibration)
+    figure = pair.plot()
+    extents = {axes.get_title(): axes.images[0].get_extent() for axes in figure.axes if axes.get_title()}
+    assert extents["left depth"] == [0, 90, 60, 0]
+    assert extents["right depth"] == [0, 70, 50, 0]
+    assert list(extents) == ["left depth", "right depth", "disparity", "occlusion", "consistency"]
+    single, axes = plt.subplots()
+    assert field.plot(axes) is single
+    with pytest.raises(ValueError, match="1 axes for 5"):
+        pair.plot(axes)
+    plt.close("all")
+
+
 def test_plotting_says_what_it_needs(layers, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"depthraster\[plot\]"):

@@ -217,6 +217,8 @@ def test_absurd_sizes_are_refused_before_memory_is_asked_for(mesh, size):
         {"depth": "Z"},
         {"depth": 1},
         {"background": "black"},
+        {"background": "0"},
+        {"background": True},
         {"background": None},
         {"background": 1j},
         {"background": [0.0, 1.0]},

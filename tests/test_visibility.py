@@ -428,6 +428,7 @@ def test_no_cameras_and_no_points_make_empty_tables(survey):
         ({"points": "here"}, TypeError, "points make no array of numbers"),
         ({"tolerance": 0.0}, ValueError, "tolerance is 0"),
         ({"tolerance": None}, TypeError, "tolerance is None"),
+        ({"tolerance": "2"}, TypeError, "tolerance is '2'; a number"),
         ({"transform": np.zeros((4, 4))}, ValueError, "singular|last row"),
         ({"calibration": None}, TypeError, "the calibration is a NoneType"),
     ],

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from depthraster.kernels import directions
 from depthraster.kernels.lens import project_points, unproject_pixels
+from depthraster.numeric import real_number
 
 __all__ = ["TYPES", "Calibration"]
 
@@ -506,10 +507,8 @@ def _checked_side(value: Any, name: str) -> int:
 
 
 def _checked_number(value: Any, name: str) -> float:
-    if isinstance(value, (bool, str)) or value is None:
-        raise TypeError(f"{name} is {value!r}; a number is needed: pass a float")
     try:
-        number = float(value)
+        number = real_number(value)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} is {value!r}; a number is needed: pass a float") from None
     if not math.isfinite(number):

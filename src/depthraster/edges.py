@@ -13,6 +13,7 @@ import numpy.typing as npt
 from depthraster.calibration import Calibration
 from depthraster.footprint import CELL, ray_steps
 from depthraster.kernels.edges import mark_edges
+from depthraster.numeric import real_number
 from depthraster.scene import Scene
 from depthraster.transforms import invert
 
@@ -26,7 +27,7 @@ Array = npt.NDArray[np.float64]
 def checked_tolerance(tolerance: float, name: str) -> float:
     """Return a tolerance in pixels of surface slope, or raise TypeError or ValueError with its ``name``."""
     try:
-        value = float(tolerance)
+        value = real_number(tolerance)
     except (TypeError, ValueError):
         raise TypeError(
             f"{name} is {tolerance!r}; a number of pixels is needed: pass e.g. {name}=2.0"

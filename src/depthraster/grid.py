@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.chunk import Region
+from depthraster.numeric import real_number
 from depthraster.scene import Scene
 
 __all__ = ["Affine", "Grid", "Window", "lay_grid"]
@@ -161,12 +162,12 @@ def _checked_resolution(resolution: Any) -> float:
     if resolution is None:
         raise TypeError("the resolution is missing; the side of a cell is needed: pass e.g. resolution=0.1")
     try:
-        cell = float(resolution)
+        cell = real_number(resolution)
     except (TypeError, ValueError):
         raise TypeError(
             f"the resolution is {resolution!r}; a number, the side of a cell, is needed: pass e.g. resolution=0.1"
         ) from None
-    if isinstance(resolution, bool) or not (math.isfinite(cell) and cell > 0.0 and math.isfinite(1.0 / cell)):
+    if not (math.isfinite(cell) and cell > 0.0 and math.isfinite(1.0 / cell)):
         raise ValueError(
             f"the resolution is {resolution!r}; a positive, finite side of a cell is needed: pass e.g. resolution=0.1"
         )

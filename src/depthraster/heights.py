@@ -19,11 +19,12 @@ import numpy.typing as npt
 from depthraster.grid import Affine, Grid, Window, lay_grid
 from depthraster.io.geotiff import BLOCK, crs_text, read_geotiff, write_geotiff
 from depthraster.layers import Layers
-from depthraster.pictures import draw_picture, png_of
+from depthraster.pictures import draw_picture, plot_layers, png_of
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL.Image import Image
 
     from depthraster.io.meshes import Mesh
@@ -221,6 +222,27 @@ class HeightField:
             RGB, some hundred pixels wide.
         """
         return draw_picture({"height": self.heights}, np.isfinite(self.heights))
+
+    def plot(self, axes: Any = None) -> Figure:
+        """Plot the heights with matplotlib (the extra ``plot``), in the coordinates of the ground and with their scale.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            Where to plot; by default in a figure of its own.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            More than one axes.
+        ImportError
+            Without the extra.
+        """
+        return plot_layers({"height": self.heights}, np.isfinite(self.heights), axes, self.bounds)
 
     def _repr_png_(self) -> bytes:
         return png_of(self.picture())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,14 @@ from depthraster.footprint import plane_bounds
 from depthraster.grid import Affine
 from depthraster.heights import HeightField, height_field
 from depthraster.io.geotiff import BLOCK, write_geotiff
+from depthraster.pictures import draw_picture, in_colours, plot_layers, png_of
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 from depthraster.visibility import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 __all__ = ["Orthophoto", "orthorectify"]
 
@@ -79,6 +84,44 @@ class Orthophoto:
             path, (*self.mask.shape, channels), image.dtype, self.affine, self.crs, pieces, mask=self.mask,
             threads=thread_count(None),
         )  # fmt: skip
+
+    def picture(self) -> Image:
+        """Draw the photo for the eye, in colours or grey. Notebooks show it by themselves.
+
+        Values of another type than uint8 go from dark to light between their 1st and 99th percentile.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB, some hundred pixels wide.
+        """
+        return draw_picture({"orthophoto": in_colours(self.image, self.mask)}, self.mask)
+
+    def plot(self, axes: Any = None) -> Figure:
+        """Plot the photo with matplotlib (the extra ``plot``), in the coordinates of the ground.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            Where to plot; by default in a figure of its own.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            More than one axes.
+        ImportError
+            Without the extra.
+        """
+        (height, width), (a, _, left, _, e, top) = self.mask.shape, self.affine
+        bounds = (left, top + e * height, left + a * width, top)
+        return plot_layers({"orthophoto": in_colours(self.image, self.mask)}, self.mask, axes, bounds)
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.picture())
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image.shape))

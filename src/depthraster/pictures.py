@@ -1,4 +1,4 @@
-"""Layers as pictures for the eye: each in colours of its own kind, with the scale of the colours below it.
+"""Images as pictures for the eye: each in colours of its own kind, with the scale of the colours below it.
 
 It takes arrays and knows what layers are by their names; what they mean is said in ``layers.py``. The commonest change is
 how a layer looks: its line in `_KINDS`.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-__all__ = ["draw_picture", "plot_layers", "png_of"]
+__all__ = ["draw_picture", "in_colours", "plot_layers", "png_of"]
 
 _TILE = 440  # width of a layer in a picture of several, pixels
 _ALONE = 880  # of one by itself
@@ -113,7 +113,12 @@ def png_of(picture: Image) -> bytes:
     return file.getvalue()
 
 
-def plot_layers(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.bool_], axes: Any) -> Figure:
+def plot_layers(
+    images: Mapping[str, npt.NDArray[Any]],
+    seen: npt.NDArray[np.bool_] | Mapping[str, npt.NDArray[np.bool_]],
+    axes: Any,
+    bounds: tuple[float, float, float, float] | None = None,
+) -> Figure:
     """Plot layers with matplotlib; the pixels keep their coordinates, and scales their values.
 
     Parameters
@@ -122,6 +127,8 @@ def plot_layers(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.boo
         As for `draw_picture`.
     axes : matplotlib Axes, or sequence of them, or None
         Where to plot, one for each layer; None: in a figure of their own.
+    bounds : (left, bottom, right, top), optional
+        Coordinates of the images' outer corners; by default pixels, v downwards.
 
     Returns
     -------
@@ -132,15 +139,16 @@ def plot_layers(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.boo
         from matplotlib import pyplot as plt
     except ImportError:
         raise ImportError(
-            "layers are to be plotted, and matplotlib is not installed; it is needed for that: pip install "
-            "'depthraster[plot]', or look at Layers.picture(), which does without"
+            "images are to be plotted, and matplotlib is not installed; it is needed for that: pip install "
+            "'depthraster[plot]', or look at picture(), which does without"
         ) from None
-    height, width = seen.shape
+    masks = seen if isinstance(seen, Mapping) else dict.fromkeys(images, seen)
     if axes is None:
+        steepest = max(mask.shape[0] / mask.shape[1] for mask in masks.values())
         columns = min(_COLUMNS, len(images))
         rows = -(-len(images) // columns)
         figure, grid = plt.subplots(
-            rows, columns, squeeze=False, figsize=(4.6 * columns, 0.5 + 4.0 * rows * height / width), layout="constrained",
+            rows, columns, squeeze=False, figsize=(4.6 * columns, 0.5 + 4.0 * rows * steepest), layout="constrained",
         )  # fmt: skip
         places = grid.ravel().tolist()
         for unused in places[len(images) :]:
@@ -153,28 +161,25 @@ def plot_layers(images: Mapping[str, npt.NDArray[Any]], seen: npt.NDArray[np.boo
                 "axes out"
             )
         figure = places[0].figure
-    extent = (0.0, float(width), float(height), 0.0)  # (0, 0) is the outer corner of the first pixel
     colours = colors.ListedColormap(colour_table()[::-1].tolist(), name="depthraster")
     for place, (name, image) in zip(places, images.items(), strict=False):
-        kind = _kind(name, image)
+        mask, kind = masks[name], _kind(name, image)
+        height, width = mask.shape
+        # (0, 0) is the outer corner of the first pixel.
+        left, bottom, right, top = bounds or (0.0, float(height), float(width), 0.0)
+        shape: dict[str, Any] = {"extent": (left, right, bottom, top), "interpolation": "nearest"}
         if kind in ("far", "low", "high"):
             values = _scalar(image).astype(np.float64)
             if kind == "low":
                 values = np.degrees(values)
-            limits = _limits(values[seen]) or (0.0, 1.0)
+            limits = _limits(values[mask]) or (0.0, 1.0)
             norm = colors.LogNorm(*limits) if kind == "far" and limits[0] > 0 else colors.Normalize(*limits)
             mapping = colours.reversed() if kind == "high" else colours
-            drawn = place.imshow(
-                np.ma.masked_array(values, ~seen),
-                extent=extent,
-                cmap=mapping,
-                norm=norm,
-                interpolation="nearest",
-            )
+            drawn = place.imshow(np.ma.masked_array(values, ~mask), cmap=mapping, norm=norm, **shape)
             place.set_facecolor([channel / 255 for channel in EMPTY])
             figure.colorbar(drawn, ax=place, label="degrees" if kind == "low" else "")
         else:
-            place.imshow(_shown(name, image, seen).rgb, extent=extent, interpolation="nearest")
+            place.imshow(_shown(name, image, mask).rgb, **shape)
         place.set_title(name)
     return figure
 
@@ -193,6 +198,18 @@ def _any_of(image: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
     """Return whether any pixel of each square of ``step`` pixels is set."""
     rows = np.logical_or.reduceat(image, np.arange(0, len(image), step), axis=0)
     return np.asarray(np.logical_or.reduceat(rows, np.arange(0, image.shape[1], step), axis=1))
+
+
+def in_colours(image: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> Pixels:
+    """Return a photo as (H, W, 3) uint8: its first three channels, or grey; other types than uint8 from dark to light."""
+    channels = image.reshape(*image.shape[:2], -1)
+    channels = channels[..., :3] if channels.shape[2] >= 3 else channels[..., :1]
+    if channels.dtype != np.uint8:
+        values = channels.astype(np.float64)
+        low, high = _limits(values[seen]) or (0.0, 1.0)
+        shades = np.clip((values - low) / ((high - low) or 1.0), 0.0, 1.0) * 255 + 0.5
+        channels = np.where(np.isfinite(shades), shades, 0.0).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(channels, (*image.shape[:2], 3)))
 
 
 def _scalar(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

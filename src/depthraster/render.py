@@ -20,6 +20,7 @@ from depthraster.derived import DERIVED, Derivation
 from depthraster.edges import checked_tolerance, edge_layer
 from depthraster.kernels.memory import aligned_empty
 from depthraster.layers import Layers, checked_layers
+from depthraster.numeric import real_number
 from depthraster.pipeline import Images, draw_images
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
@@ -279,7 +280,7 @@ def _checked_view(
             f"depth is {depth!r}; 'z' or 'range' is needed: pass one of them, or None for the default"
         )
     try:
-        value = np.float32(float(background))
+        value = np.float32(real_number(background))
     except (TypeError, ValueError):
         raise TypeError(f"background is {background!r}; a number is needed: pass a float, or NaN") from None
     if depth is None:

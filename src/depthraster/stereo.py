@@ -17,13 +17,15 @@ import numpy.typing as npt
 
 from depthraster.calibration import Calibration
 from depthraster.layers import Layers
-from depthraster.pictures import draw_picture, png_of
+from depthraster.numeric import real_number
+from depthraster.pictures import draw_picture, plot_layers, png_of
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 from depthraster.visibility import Sight, visible
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 __all__ = ["Stereo", "render_stereo"]
@@ -93,14 +95,39 @@ class Stereo:
             RGB: depth light near by and dark far away, disparity and consistency dark where small and light where large,
             occluded pixels light.
         """
-        images = {
+        return draw_picture(*self._shown())
+
+    def plot(self, axes: Any = None) -> Figure:
+        """Plot what `picture` shows with matplotlib (the extra ``plot``): axes are in pixels, scales in the images' units.
+
+        Parameters
+        ----------
+        axes : sequence of five matplotlib Axes, optional
+            Where to plot; by default in a figure of their own.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            Another number of axes.
+        ImportError
+            Without the extra.
+        """
+        return plot_layers(*self._shown(), axes)
+
+    def _shown(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Mask]]:
+        """Return the images that are shown, and where each of them shows a face."""
+        images: dict[str, npt.NDArray[Any]] = {
             "left depth": self.left_depth,
             "right depth": self.right_depth,
             "disparity": self.disparity,
             "occlusion": self.occlusion,
             "consistency": self.consistency,
         }
-        return draw_picture(images, dict.fromkeys(images, self.left_seen) | {"right depth": self.right_seen})
+        return images, dict.fromkeys(images, self.left_seen) | {"right depth": self.right_seen}
 
     def _repr_png_(self) -> bytes:
         return png_of(self.picture())
@@ -217,7 +244,7 @@ def _right_place(place: Array, baseline: float | None, right_transform: npt.Arra
             "or right_transform"
         )
     try:
-        length = float(baseline)
+        length = real_number(baseline)
     except (TypeError, ValueError):
         raise TypeError(
             f"baseline is {baseline!r}; a number of chunk units is needed: pass e.g. baseline=0.5"

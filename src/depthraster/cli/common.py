@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -92,7 +93,7 @@ def told(debug: bool, code: int = 1) -> Iterator[None]:
     except (*EXPECTED_ERRORS, ImportError) as error:  # ImportError: an extra that is not installed
         if debug:
             raise
-        click.echo(f"Error: {shown(sentence(error))}", err=True)
+        click.echo(f"Error: {shown(_with_options(sentence(error)))}", err=True)
         sys.exit(code)
 
 
@@ -115,6 +116,17 @@ def sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
+
+
+def _with_options(text: str) -> str:
+    """Return a sentence that advises to ``pass resolution=0.1`` with the option of the command at hand instead."""
+    context = click.get_current_context(silent=True)
+    for option in context.command.params if context is not None else ():
+        spelling = next((name for name in option.opts if name.startswith("--")), None)
+        if spelling is not None and option.name is not None:
+            advice = rf"\bpass (e\.g\. )?{re.escape(option.name)}='?([^\s,;()']+)'?"
+            text = re.sub(advice, rf"pass \g<1>{spelling} \2", text)
+    return text
 
 
 def shown(text: str) -> str:
