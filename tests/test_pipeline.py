@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 
 import numpy as np
@@ -75,6 +77,21 @@ def test_where_a_thread_fails_the_others_stop(together, mesh, monkeypatch):
     monkeypatch.setattr(pipeline, name, original)
     out = dr.render_depth(scene, np.eye(4), calibration, threads=2)
     np.testing.assert_array_equal(out, dr.render_depth(scene, np.eye(4), calibration, threads=1))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_forked_while_a_room_is_lent_renders(mesh):
+    scene, calibration = dr.Scene(*mesh), cameras.calibration("survey", 64, 48)
+    expected = dr.render_depth(scene, np.eye(4), calibration, threads=1)
+    with workroom.workroom(100, False):
+        child = multiprocessing.get_context("fork").Process(
+            target=lambda: os._exit(
+                int(not np.array_equal(dr.render_depth(scene, np.eye(4), calibration, threads=1), expected))
+            )
+        )
+        child.start()
+        child.join(30)
+    assert child.exitcode == 0
 
 
 def test_rooms_are_kept_and_lent_to_one_at_a_time():

@@ -161,14 +161,15 @@ class _FrameTiles:
     def draw_together(
         self,
         waiting: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64],
         arrays: Any,
         camera: npt.NDArray[np.float64],
         cull: bool,
         work: Workroom,
         images: Images,
     ) -> None:
-        """Draw the tiles from number ``waiting[0]`` on, which all threads count, and write their pixels."""
-        grid, places = self._grid, np.array([place[1:] for place in self.places])
+        """Draw the ``places`` from number ``waiting[0]`` on, which all threads count, and write their pixels."""
+        grid = self._grid
         while draw_view(
             _AT_ONCE, waiting, places, self._nodes, grid.exact, grid.spacing, _FARTHEST, _FINEST, 2.0 * _SMALL[0], arrays,
             camera, self._matrix, self._lens, self._guard, self._bulge, self._small, cull, work.bounds, work.planes,
@@ -345,13 +346,13 @@ def draw_images(
     )
     tiles: _Tiles = make(calibration, camera_from_scene)
     if TOGETHER and isinstance(tiles, _FrameTiles) and tiles.can_be_drawn_together(images):
-        waiting = np.zeros(1, np.int64)
-        draw = partial(tiles.draw_together, waiting, arrays, camera, cull)
+        waiting, places = np.zeros(1, np.int64), np.array([place[1:] for place in tiles.places], np.int64)
+        draw = partial(tiles.draw_together, waiting, places, arrays, camera, cull)
         stop: Callable[[], object] = partial(waiting.fill, len(tiles.places))
     else:
-        places = iter(tiles.places)  # next() on it is atomic
-        draw = partial(_draw_one_by_one, tiles, places, arrays, camera, cull)
-        stop = partial(deque, places, 0)
+        left = iter(tiles.places)  # next() on it is atomic
+        draw = partial(_draw_one_by_one, tiles, left, arrays, camera, cull)
+        stop = partial(deque, left, 0)
 
     def work() -> None:
         with workroom(len(arrays.half), images.face_index is not None) as room:
@@ -410,7 +411,11 @@ def _share(work: Callable[[], None], stop: Callable[[], object], threads: int) -
         run()
         return
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(run) for _ in range(threads - 1)]
-        run()
-        for future in others:
-            future.result()
+        try:
+            others = [pool.submit(run) for _ in range(threads - 1)]
+            run()
+            for future in others:
+                future.result()
+        except BaseException:  # an interrupt may come between any two lines
+            stop()
+            raise

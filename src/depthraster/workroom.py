@@ -6,7 +6,6 @@ The commonest change is something else to work in, for another kernel: an attrib
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,24 +63,23 @@ class Workroom:
             self.names[: (n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
 
 
-_idle: list[Workroom] = []
-_lock = threading.Lock()
+_idle: list[
+    Workroom
+] = []  # without a lock, which a fork or a signal could find taken: pop and append are atomic
 
 
 @contextmanager
 def workroom(n_clusters: int, with_names: bool) -> Iterator[Workroom]:
     """Lend a `Workroom` for a view: one that nobody works in any more, or a new one. As many as processors are kept."""
-    with _lock:
-        fitting = next((room for room in _idle if room.n_clusters >= n_clusters), None)
-        if fitting is not None:
-            _idle.remove(fitting)
-    room = Workroom(n_clusters) if fitting is None else fitting
+    try:
+        room = _idle.pop()
+    except IndexError:
+        room = Workroom(n_clusters)
+    if room.n_clusters < n_clusters:
+        room = Workroom(n_clusters)
     room.open(with_names)
     try:
         yield room
     finally:
-        if room.n_clusters <= _KEPT:
-            with _lock:
-                _idle.append(room)
-                _idle.sort(key=lambda room: -room.n_clusters)
-                del _idle[thread_count(None) :]
+        if room.n_clusters <= _KEPT and len(_idle) < thread_count(None):
+            _idle.append(room)
