@@ -2,7 +2,7 @@
 
 One large terrain, a hundred photos of which each sees about three in a hundred faces; images are consumed, not written.
 Beside it the same views one after the other (`render`), each into fresh memory, as `render_views` gives them, and all into
-one buffer (``out=``). All are timed in turns of a part of the survey each, images are compared first. Memory is measured
+one buffer (``out=``). All three fly the whole survey in turn, images are compared first. Memory is measured
 at the survey's end, in the same process.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=100, help="photos (default 100)")
     parser.add_argument("--megapixels", type=float, default=12.0, help="of each photo (default 12)")
     parser.add_argument(
-        "--turns", type=int, default=5, help="parts of the survey that are timed in turn (default 5)"
+        "--rounds", type=int, default=3, help="times that the survey is flown each way, in turn (default 3)"
     )
     parser.add_argument("--threads", type=int, help="threads (default: all processors)")
     parser.add_argument("--json", help="file for the results")
@@ -75,16 +75,15 @@ def main() -> None:
     busy: dict[str, list[float]] = {name: [] for name in times}
     peak = 0
     cores = machine["cores"] if threads is None else threads
-    for turn in range(arguments.turns):
-        some = views[turn :: arguments.turns]
+    for _ in range(arguments.rounds):
         for name, work in ((FRESH, afresh), (SAME, reusing), (MANY, together)):
             used = time.process_time()
-            times[name].append(harness.clock(lambda work=work, some=some: work(some))[0])
+            times[name].append(harness.clock(lambda work=work: work(views))[0])
             busy[name].append(time.process_time() - used)
     del out
     # What the survey alone takes, in memory: the peak of the process has the making of the scene in it.
     peak = _peak_during(lambda: together(views[: min(len(views), 20)]))
-    total = {name: sum(values) for name, values in times.items()}
+    total = {name: harness.median(values) for name, values in times.items()}
     throughput = {
         name: harness.median([b / a for a, b in zip(times[MANY], times[name], strict=True)])
         for name in (FRESH, SAME)
@@ -93,7 +92,7 @@ def main() -> None:
     print(
         f"\n{len(views)} views of {n_faces:,} faces, {c.width} × {c.height} pixels, {seen:.2%} of the faces in view\n"
     )
-    used = {name: sum(busy[name]) / total[name] / cores for name in total}
+    used = {name: sum(busy[name]) / sum(times[name]) / cores for name in total}
     rows = [
         (
             name,
@@ -107,7 +106,7 @@ def main() -> None:
     print(harness.table(("how", "all views", "per view", "pixels/s", "processors busy"), rows))
     print(
         f"\nspeed of render_views, of that of single views: {throughput[FRESH]:.0%} into fresh memory, "
-        f"{throughput[SAME]:.0%} into one buffer (medians of {arguments.turns} parts)\n"
+        f"{throughput[SAME]:.0%} into one buffer (medians of {arguments.rounds} rounds)\n"
         f"memory beyond the scene at the peak: {peak / 1e6:.0f} MB, {peak / image:.1f} images of {image / 1e6:.0f} MB"
     )
     results = {

@@ -13,6 +13,7 @@ import cameras
 import depthraster as dr
 import meshes
 from depthraster import pipeline, workroom
+from depthraster.footprint import CELL, ray_steps
 from depthraster.kernels.rays import ray_grid
 
 
@@ -50,6 +51,25 @@ def test_tiles_drawn_in_one_call_are_those_drawn_one_by_one(lens, layers, mesh, 
         for layer in layers:
             np.testing.assert_array_equal(getattr(found, layer), getattr(expected, layer), strict=True)
         assert in_one_call == (not ray_grid(calibration.lens_params(), 900, 500).exact.any())
+
+
+def test_both_ways_share_their_kernels(mesh, monkeypatch):
+    """A constant where Python passes a value would have each compiled twice, the second time in another process."""
+    scene, calibration = dr.Scene(*mesh), cameras.calibration("survey", 64, 48)
+    for together in (True, False):
+        monkeypatch.setattr(pipeline, "TOGETHER", together)
+        dr.render_depth(scene, np.eye(4), calibration)
+    for name in (
+        "lay_lattice",
+        "fill_rays",
+        "bound_rays",
+        "clusters_in_tile",
+        "front_to_back",
+        "draw_clusters",
+        "resolve_tile",
+    ):
+        signatures = getattr(pipeline, name).signatures
+        assert signatures and "iteral" not in str(signatures), name
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -106,3 +126,26 @@ def test_rooms_are_kept_and_lent_to_one_at_a_time():
     with workroom.workroom(1 << 19, False) as large:
         assert large.chosen.size == 1 << 19
     assert all(room.n_clusters < 1 << 19 for room in workroom._idle)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 3), (5, 4), (63, 2), (64, 65), (130, 70)])
+@pytest.mark.parametrize("lens", ["survey", "fisheye 190"])
+def test_steps_between_rays_are_bounded_in_images_of_any_size(lens, size, monkeypatch):
+    calibration, looked_at = cameras.calibration(lens, *size), []
+    original = dr.Calibration.unproject
+    monkeypatch.setattr(
+        dr.Calibration,
+        "unproject",
+        lambda self, pixels: looked_at.append(pixels.size) or original(self, pixels),
+    )
+    least, most = ray_steps(calibration)
+    assert sum(looked_at) < 100_000
+    u, v = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    rays = original(calibration, np.stack([u, v], axis=-1))
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    for axis in (0, 1):
+        steps = np.linalg.norm(np.diff(rays, axis=axis), axis=-1)
+        rows, cols = np.indices(steps.shape) // CELL
+        seen = np.isfinite(steps)
+        assert (steps >= least[rows, cols])[seen].all()
+        assert (steps <= most[rows, cols])[seen].all()

@@ -35,10 +35,12 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
         return np.full((rows, cols), _ROOM[0] / calibration.f), np.full(
             (rows, cols), _ROOM[1] / calibration.f
         )
-    parts = -(-_ALONG * CELL // max(calibration.width, calibration.height))  # of a cell's side
+    longer = max(calibration.width, calibration.height)
+    side = min(CELL, longer)  # of a cell, pixels: of an only one no more than the image
+    parts = -(-_ALONG * side // longer)
     # Not beyond the image: a panorama may end there.
-    u = np.minimum(np.arange(cols * parts + 1) * (CELL / parts), calibration.width - 1.0)
-    v = np.minimum(np.arange(rows * parts + 1) * (CELL / parts), calibration.height - 1.0)
+    u = np.minimum(np.arange(cols * parts + 1) * (side / parts), calibration.width - 1.0)
+    v = np.minimum(np.arange(rows * parts + 1) * (side / parts), calibration.height - 1.0)
     nodes = np.stack(np.meshgrid(u, v), axis=-1)
     rays = calibration.unproject(np.stack([nodes, nodes + [1.0, 0.0], nodes + [0.0, 1.0]]))
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)

@@ -174,7 +174,7 @@ class _FrameTiles:
             _AT_ONCE, waiting, places, self._nodes, grid.exact, grid.spacing, _FARTHEST, _FINEST, 2.0 * _SMALL[0], arrays,
             camera, self._matrix, self._lens, self._guard, self._bulge, self._small, cull, work.bounds, work.planes,
             work.chosen, work.lattice, work.pixels, work.all_refs, work.names, work.filling, work.occlusion, work.drawing,
-            images.as_range, *_outputs(images), work.lines,
+            self.parallel, images.as_range, *_outputs(images), work.lines,
         ):  # fmt: skip
             pass
 

@@ -38,13 +38,14 @@ def _take(typing: Any, counter: Any) -> Any:
 @lean_kernel
 def draw_view(
     at_most, waiting, tiles, nodes, exact, spacing, nothing, finest, room, scene, camera, view, lens, guard, bulge, small,
-    cull, bounds, planes, chosen, lattice, pixels, all_refs, names, filling, occlusion, drawing, as_range, background,
-    with_alpha, image, ranges, face_index, streamed, lines,
+    cull, bounds, planes, chosen, lattice, pixels, all_refs, names, filling, occlusion, drawing, parallel, as_range,
+    background, with_alpha, image, ranges, face_index, streamed, lines,
 ):  # fmt: skip
     """Draw tiles (n, 4) of first row and column, rows and columns, from number ``waiting[0]`` on, which counts them.
 
     Returns whether there may be more than the ``at_most`` that are drawn in one call. No cell is ``exact``. The other
-    arguments are those of the kernels that are called here.
+    arguments are those of the kernels that are called here. ``parallel`` is False, and comes in so that these are the
+    kernels that Python calls, and compiled once.
     """
     f = lens[0]
     for _ in range(at_most):
@@ -60,16 +61,16 @@ def draw_view(
         fill_rays(nodes, exact, spacing, nothing, row0, col0, n_rows, n_cols, lattice, pixels, refs, filling)
         bound_rays(refs, bounds)
         n = clusters_in_tile(
-            scene.centre, scene.half, scene.cone, scene.groups, scene.extent, view, camera, bounds, False, cull, planes,
+            scene.centre, scene.half, scene.cone, scene.groups, scene.extent, view, camera, bounds, parallel, cull, planes,
             chosen,
         )  # fmt: skip
         clusters = chosen[:n]
         hiding = front_to_back(
-            scene.centre, scene.half, scene.extent, view, bounds, False, clusters, occlusion
+            scene.centre, scene.half, scene.extent, view, bounds, parallel, clusters, occlusion
         )
         draw_clusters(
-            scene, clusters, view, f, lens, guard, bulge, small, None, None, False, cull, bounds, row0, col0, n_rows, n_cols,
-            lattice, pixels, refs, names, hiding, occlusion, drawing,
+            scene, clusters, view, f, lens, guard, bulge, small, None, None, parallel, cull, bounds, row0, col0, n_rows,
+            n_cols, lattice, pixels, refs, names, hiding, occlusion, drawing,
         )  # fmt: skip
         resolve_tile(
             lattice, pixels, names, f, row0, col0, n_rows, n_cols, as_range, background, with_alpha, image, ranges,
