@@ -44,6 +44,7 @@ from depthraster.kernels.simd import (
     least,
     least_lane,
     lowest_bit,
+    magnitude,
     most,
     multiply_add,
     nearest_whole,
@@ -239,13 +240,15 @@ def test_doubles():
         store(out[2], 0, negative(x))
         store(out[3], 0, multiply_add(x, y, z))
         store(out[4], 0, choose(none_negative(x, y, z), x, y))
+        store(out[5], 0, magnitude(x))
         return least_lane(x)
 
     for _ in range(50):
         a, b, c = RNG.choice([-2.0, -1.0, -0.5, 0.25, 0.5, 1.0, 3.0], (3, 8))
-        out = np.empty((5, 8))
+        out = np.empty((6, 8))
         assert reckoned(a, b, c, out) == a.min()
-        expected = a + b, a - 0.5, -a, a * b + c, np.where((a >= 0) & (b >= 0) & (c >= 0), a, b)
+        first = np.where((a >= 0) & (b >= 0) & (c >= 0), a, b)
+        expected = a + b, a - 0.5, -a, a * b + c, first, np.abs(a)
         np.testing.assert_array_equal(out, expected)
 
 

@@ -19,7 +19,7 @@ from depthraster.chunk import Region
 from depthraster.numeric import real_number
 from depthraster.scene import Scene
 
-__all__ = ["Affine", "Grid", "Window", "lay_grid"]
+__all__ = ["Affine", "Grid", "Window", "lay_grid", "outer_edges"]
 
 _MOST_CELLS = 2**37  # half a terabyte of float32
 _MOST_SIDE = 2**31 - 1  # what a TIFF's reader counts to
@@ -42,6 +42,12 @@ class Window(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         """Where the window is in an array of all cells."""
         return slice(self.row0, self.row0 + self.n_rows), slice(self.col0, self.col0 + self.n_cols)
+
+
+def outer_edges(affine: Affine, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """Return left, bottom, right and top of cells (H, W, ...) whose affine is that of rasterio, without shear."""
+    a, _, left, _, e, top = affine
+    return left, top + e * shape[0], left + a * shape[1], top
 
 
 class Grid(NamedTuple):

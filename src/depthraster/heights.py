@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from depthraster.grid import Affine, Grid, Window, lay_grid
+from depthraster.grid import Affine, Grid, Window, lay_grid, outer_edges
 from depthraster.io.geotiff import BLOCK, crs_text, read_geotiff, write_geotiff
 from depthraster.layers import Layers
-from depthraster.pictures import draw_picture, plot_layers, png_of
+from depthraster.pictures import Pictured, Shown, draw_picture
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
     from depthraster.io.meshes import Mesh
@@ -39,7 +38,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HeightField:
+class HeightField(Pictured):
     """Heights on a grid of cells: what `height_field` returns, or a raster of another origin.
 
     Parameters
@@ -94,8 +93,7 @@ class HeightField:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right, top: the outer edges of the cells."""
-        (height, width), (a, _, c, _, e, f) = self.heights.shape, self.affine
-        return c, f + e * height, c + a * width, f
+        return outer_edges(self.affine, self.heights.shape)
 
     @property
     def resolution(self) -> tuple[float, float]:
@@ -221,31 +219,10 @@ class HeightField:
         PIL.Image.Image
             RGB, some hundred pixels wide.
         """
-        return draw_picture({"height": self.heights}, np.isfinite(self.heights))
+        return draw_picture(*self._shown()[:2])
 
-    def plot(self, axes: Any = None) -> Figure:
-        """Plot the heights with matplotlib (the extra ``plot``), in the coordinates of the ground and with their scale.
-
-        Parameters
-        ----------
-        axes : matplotlib Axes, optional
-            Where to plot; by default in a figure of its own.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        ValueError
-            More than one axes.
-        ImportError
-            Without the extra.
-        """
-        return plot_layers({"height": self.heights}, np.isfinite(self.heights), axes, self.bounds)
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.picture())
+    def _shown(self) -> Shown:
+        return Shown({"height": self.heights}, np.isfinite(self.heights), self.bounds)
 
     def __repr__(self) -> str:
         (height, width), (left, bottom, right, top) = self.heights.shape, self.bounds

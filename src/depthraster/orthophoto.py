@@ -17,16 +17,15 @@ import numpy.typing as npt
 from depthraster.calibration import Calibration
 from depthraster.chunk import Chunk
 from depthraster.footprint import plane_bounds
-from depthraster.grid import Affine
+from depthraster.grid import Affine, outer_edges
 from depthraster.heights import HeightField, height_field
 from depthraster.io.geotiff import BLOCK, write_geotiff
-from depthraster.pictures import draw_picture, in_colours, plot_layers, png_of
+from depthraster.pictures import Pictured, Shown, draw_picture, in_colours
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 from depthraster.visibility import visible
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 __all__ = ["Orthophoto", "orthorectify"]
@@ -40,7 +39,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Orthophoto:
+class Orthophoto(Pictured):
     """A photo on a grid of cells, as `orthorectify` returns it.
 
     Attributes
@@ -95,33 +94,11 @@ class Orthophoto:
         PIL.Image.Image
             RGB, some hundred pixels wide.
         """
-        return draw_picture({"orthophoto": in_colours(self.image, self.mask)}, self.mask)
+        return draw_picture(*self._shown()[:2])
 
-    def plot(self, axes: Any = None) -> Figure:
-        """Plot the photo with matplotlib (the extra ``plot``), in the coordinates of the ground.
-
-        Parameters
-        ----------
-        axes : matplotlib Axes, optional
-            Where to plot; by default in a figure of its own.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        ValueError
-            More than one axes.
-        ImportError
-            Without the extra.
-        """
-        (height, width), (a, _, left, _, e, top) = self.mask.shape, self.affine
-        bounds = (left, top + e * height, left + a * width, top)
-        return plot_layers({"orthophoto": in_colours(self.image, self.mask)}, self.mask, axes, bounds)
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.picture())
+    def _shown(self) -> Shown:
+        bounds = outer_edges(self.affine, self.mask.shape)
+        return Shown({"orthophoto": in_colours(self.image, self.mask)}, self.mask, bounds)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image.shape))

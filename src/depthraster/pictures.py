@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-__all__ = ["draw_picture", "in_colours", "plot_layers", "png_of"]
+__all__ = ["Pictured", "Shown", "draw_picture", "in_colours", "plot_layers", "png_of"]
 
 _TILE = 440  # width of a layer in a picture of several, pixels
 _ALONE = 880  # of one by itself
@@ -45,7 +45,54 @@ _KINDS = {
 Pixels = npt.NDArray[np.uint8]
 
 
-class _Shown(NamedTuple):
+class Pictured:
+    """What notebooks show, and matplotlib plots, of a result: its `picture`, and the images that this is made of."""
+
+    def picture(self) -> Image:
+        """Draw the result for the eye."""
+        raise NotImplementedError
+
+    def _shown(self) -> Shown:
+        """Return what is drawn."""
+        raise NotImplementedError
+
+    def plot(self, axes: Any = None) -> Figure:
+        """Plot what `picture` shows with matplotlib (the extra ``plot``): scales are in the images' units.
+
+        Axes are in the coordinates of the ground where the images lie on it, in pixels elsewhere.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes or sequence of them, optional
+            Where to plot, one for each image; by default in a figure of their own.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            Another number of axes.
+        ImportError
+            Without the extra.
+        """
+        shown = self._shown()
+        return plot_layers(shown.images, shown.seen, axes, shown.bounds)
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.picture())
+
+
+class Shown(NamedTuple):
+    """The images of a `Pictured`; ``seen`` as for `draw_picture`, ``bounds`` as for `plot_layers`."""
+
+    images: Mapping[str, npt.NDArray[Any]]
+    seen: npt.NDArray[np.bool_] | Mapping[str, npt.NDArray[np.bool_]]
+    bounds: tuple[float, float, float, float] | None = None
+
+
+class _Colours(NamedTuple):
     rgb: Pixels
     limits: tuple[float, float] | None  # at the light and at the dark end of the colours
     unit: str
@@ -225,7 +272,7 @@ def _limits(values: npt.NDArray[np.float64]) -> tuple[float, float] | None:
     return low, high
 
 
-def _shown(name: str, image: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> _Shown:
+def _shown(name: str, image: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> _Colours:
     """Return a layer in colours."""
     kind = _kind(name, image)
     rgb = np.empty((*seen.shape, 3), np.uint8)
@@ -237,9 +284,9 @@ def _shown(name: str, image: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> _
             values = np.degrees(values)
         limits = _limits(values)
         if limits is None:
-            return _Shown(rgb, None, "", "nothing seen")
+            return _Colours(rgb, None, "", "nothing seen")
         rgb[seen] = _in_scale(values, *limits, logarithmic=kind == "far", upwards=kind == "high")
-        return _Shown(rgb, limits[::-1] if kind == "high" else limits, "°" if kind == "low" else "", "")
+        return _Colours(rgb, limits[::-1] if kind == "high" else limits, "°" if kind == "low" else "", "")
     values = image[seen]
     if kind == "mask":
         rgb[seen] = np.where(values[..., None] > 0, np.uint8(235), np.array([74, 84, 104], np.uint8))
@@ -256,7 +303,7 @@ def _shown(name: str, image: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> _
             low, high = np.quantile(values, _SHARE, axis=0)
             values = (values - low) / np.where(high > low, high - low, 1.0)
         rgb[seen] = np.clip(values, 0.0, 1.0) * 255 + 0.5
-    return _Shown(rgb, None, "", nothing)
+    return _Colours(rgb, None, "", nothing)
 
 
 def _in_scale(

@@ -18,14 +18,13 @@ import numpy.typing as npt
 from depthraster.calibration import Calibration
 from depthraster.layers import Layers
 from depthraster.numeric import real_number
-from depthraster.pictures import draw_picture, plot_layers, png_of
+from depthraster.pictures import Pictured, Shown, draw_picture
 from depthraster.render import render
 from depthraster.scene import Scene, thread_count
 from depthraster.transforms import check_transform, invert
 from depthraster.visibility import Sight, visible
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 __all__ = ["Stereo", "render_stereo"]
@@ -41,7 +40,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Stereo:
+class Stereo(Pictured):
     """Two views of a scene, and where the left one's pixels are in the right one; see `render_stereo`.
 
     Attributes
@@ -95,31 +94,9 @@ class Stereo:
             RGB: depth light near by and dark far away, disparity and consistency dark where small and light where large,
             occluded pixels light.
         """
-        return draw_picture(*self._shown())
+        return draw_picture(*self._shown()[:2])
 
-    def plot(self, axes: Any = None) -> Figure:
-        """Plot what `picture` shows with matplotlib (the extra ``plot``): axes are in pixels, scales in the images' units.
-
-        Parameters
-        ----------
-        axes : sequence of five matplotlib Axes, optional
-            Where to plot; by default in a figure of their own.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        ValueError
-            Another number of axes.
-        ImportError
-            Without the extra.
-        """
-        return plot_layers(*self._shown(), axes)
-
-    def _shown(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Mask]]:
-        """Return the images that are shown, and where each of them shows a face."""
+    def _shown(self) -> Shown:
         images: dict[str, npt.NDArray[Any]] = {
             "left depth": self.left_depth,
             "right depth": self.right_depth,
@@ -127,10 +104,7 @@ class Stereo:
             "occlusion": self.occlusion,
             "consistency": self.consistency,
         }
-        return images, dict.fromkeys(images, self.left_seen) | {"right depth": self.right_seen}
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.picture())
+        return Shown(images, dict.fromkeys(images, self.left_seen) | {"right depth": self.right_seen})
 
     def __repr__(self) -> str:
         left, right = (" x ".join(map(str, image.shape)) for image in (self.left_depth, self.right_depth))

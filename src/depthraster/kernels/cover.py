@@ -30,6 +30,7 @@ from depthraster.kernels.simd import (
     bits_of,
     choose,
     least,
+    magnitude,
     most,
     multiply_add,
     negative,
@@ -226,11 +227,6 @@ def draw_large(pixels, lattice, refs, names, name, row0, row1, col0, col1, block
 
 
 @inlined
-def _size(value):
-    return most(value, negative(value))
-
-
-@inlined
 def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, planes, origins):
     """Turn eight faces, all in front of the camera, into planes near their vertex a, from number i on.
 
@@ -273,17 +269,17 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     forward, zero = splat_like(area, step), splat_like(area, np.float32(0.0))
     sign = choose(area > zero, forward, negative(forward))
     # No pixel that the face touches is farther than this from a.
-    ex = multiply_add(most(_size(fbx), _size(fcx)), rounding, half_step)
-    ey = multiply_add(most(_size(fby), _size(fcy)), rounding, half_step)
+    ex = multiply_add(most(magnitude(fbx), magnitude(fcx)), rounding, half_step)
+    ey = multiply_add(most(magnitude(fby), magnitude(fcy)), rounding, half_step)
     store(planes, i, negative(fby) * sign)
     store(planes, _F + i, fbx * sign)
-    store(planes, 2 * _F + i, multiply_add(_size(fby), ex, _size(fbx) * ey))
+    store(planes, 2 * _F + i, multiply_add(magnitude(fby), ex, magnitude(fbx) * ey))
     store(planes, 3 * _F + i, negative(bcy) * sign)
     store(planes, 4 * _F + i, bcx * sign)
-    store(planes, 5 * _F + i, _size(area) + multiply_add(_size(bcy), ex, _size(bcx) * ey))
+    store(planes, 5 * _F + i, magnitude(area) + multiply_add(magnitude(bcy), ex, magnitude(bcx) * ey))
     store(planes, 6 * _F + i, fcy * sign)
     store(planes, 7 * _F + i, negative(fcx) * sign)
-    store(planes, 8 * _F + i, multiply_add(_size(fcy), ex, _size(fcx) * ey))
+    store(planes, 8 * _F + i, multiply_add(magnitude(fcy), ex, magnitude(fcx) * ey))
     wide, limit = area * _PER_THINNEST, splat_like(size2, np.float32(small))
     is_drawn = (wide * wide > size2) & (splat_like(area, np.float32(np.inf if both else 0.0)) > area)
     return is_drawn & (limit >= size2), is_drawn & (size2 > limit)

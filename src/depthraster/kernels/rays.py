@@ -25,10 +25,9 @@ from depthraster.kernels.shuffles import two
 from depthraster.kernels.simd import (
     as_double,
     as_single,
-    most,
+    magnitude,
     multiply_add,
     nearest_whole,
-    negative,
     splat_like,
 )
 
@@ -237,19 +236,16 @@ def _reaches_across(s, n, spacing, bicubics, row):
             b3 = load8(bicubics, at + 12 * _W)
             second = multiply_add(b3, 3.0 * s, b2)
             first = multiply_add(multiply_add(b3, 1.5 * s, b2), 2.0 * s, b1)
-            gain = multiply_add(multiply_add(_size(b3), aside, _size(second)), aside, _size(first))
+            gain = multiply_add(
+                multiply_add(magnitude(b3), aside, magnitude(second)), aside, magnitude(first)
+            )
             c = _down(bicubics, k, i, s)
             store(row, at, c)
             if k > 0:
-                gain = multiply_add(_size(c), along * k / (aside * most_p), gain)
+                gain = multiply_add(magnitude(c), along * k / (aside * most_p), gain)
             far = multiply_add(gain, power * aside, far)
             power *= most_p
         store(row, 4 * _W + i, far * 1.000001)
-
-
-@inlined
-def _size(value):
-    return most(value, negative(value))
 
 
 @inner

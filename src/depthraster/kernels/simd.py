@@ -32,6 +32,7 @@ __all__ = [
     "least",
     "least_lane",
     "lowest_bit",
+    "magnitude",
     "most",
     "multiply_add",
     "nearest_whole",
@@ -230,6 +231,17 @@ def negative(typing, value):
 
     def make(context, builder, sig, args):
         return builder.fneg(args[0])
+
+    return value(value), make
+
+
+@intrinsic
+def magnitude(typing, value):
+    """Return floats, or one, without their signs."""
+
+    def make(context, builder, sig, args):
+        other = builder.fneg(args[0])
+        return builder.select(_compared(builder, ">", _lane_of(value), args[0], other), args[0], other)
 
     return value(value), make
 
