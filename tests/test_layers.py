@@ -110,6 +110,35 @@ def test_every_lens_on_a_terrain_and_a_ball(lens):
     assert n_sure > 500
 
 
+@pytest.mark.parametrize("lens", ["pinhole", "survey", "barrel", "fisheye 190", "spherical"])
+def test_faces_of_every_size_and_shape_in_one_image(lens):
+    """From 1/1000 pixel to the whole image, as good as edge-on, a thousand times as long as wide, deep and flat."""
+    rng = np.random.default_rng(11)
+    parts = [meshes.soup(rng, 300, 0.7, (1e-5, 3.0))]
+    for size, thin, steep in [
+        (0.02, 1e-3, 1.0),
+        (0.2, 1e-3, 1.0),
+        (0.2, 1.0, 100.0),
+        (1.0, 1e-4, 30.0),
+        (1.0, 1.0, 5.0),
+    ]:
+        n = 150
+        middle = np.column_stack([rng.uniform(-3, 3, (n, 2)), rng.uniform(3, 9, n)])
+        angle = rng.uniform(0, 2 * np.pi, n)
+        along = np.column_stack([np.cos(angle), np.sin(angle), rng.uniform(-steep, steep, n)]) * size
+        aside = np.column_stack([-np.sin(angle), np.cos(angle), rng.uniform(-1, 1, n)]) * size * thin
+        vertices = np.stack([middle - along, middle + along, middle + aside], axis=1).reshape(-1, 3)
+        vertices[:, 2] = np.maximum(vertices[:, 2], 0.2)
+        parts.append((vertices, np.arange(3 * n).reshape(n, 3)))
+    _, n_sure = check(
+        meshes.on_lattice(meshes.joined(*parts)),
+        np.eye(4),
+        cameras.calibration(lens, 331, 277),
+        cull_faces=False,
+    )
+    assert n_sure > 10_000
+
+
 @pytest.mark.parametrize("place", [(0, 0, 0), (4.5e5, 5.2e6, 312.0), (4.1e6, 6.2e5, 4.8e6)])
 @pytest.mark.parametrize("lens", ["survey", "fisheye 220 distorted", "spherical", "orthographic"])
 def test_positions_keep_their_digits_anywhere(lens, place):

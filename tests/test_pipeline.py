@@ -12,7 +12,7 @@ import pytest
 import cameras
 import depthraster as dr
 import meshes
-from depthraster import pipeline, workroom
+from depthraster import derived, pipeline, workroom
 from depthraster.footprint import CELL, ray_steps
 from depthraster.kernels.rays import ray_grid
 
@@ -26,7 +26,13 @@ def mesh() -> meshes.Mesh:
 
 @pytest.mark.parametrize("lens", cameras.LENSES)
 @pytest.mark.parametrize(
-    "layers", [("depth",), ("range", "alpha", "face_index"), ("depth", "range", "face_index")]
+    "layers",
+    [
+        ("depth",),
+        ("range", "alpha", "face_index"),
+        ("depth", "range", "face_index"),
+        ("depth", "face_index", "barycentric", "normal", "position", "view_angle"),
+    ],
 )
 def test_tiles_drawn_in_one_call_are_those_drawn_one_by_one(lens, layers, mesh, monkeypatch):
     scene, calls, original = dr.Scene(*mesh), [], pipeline.front_to_back
@@ -70,6 +76,13 @@ def test_both_ways_share_their_kernels(mesh, monkeypatch):
     ):
         signatures = getattr(pipeline, name).signatures
         assert signatures and "iteral" not in str(signatures), name
+    before, layers = len(pipeline.draw_clusters.signatures), ("depth", "normal", "position")
+    for together in (True, False):
+        monkeypatch.setattr(pipeline, "TOGETHER", together)
+        dr.render(scene, np.eye(4), calibration, layers)
+    assert len(pipeline.draw_clusters.signatures) <= before + 1
+    assert len(derived.derive_tile.signatures) == 1
+    assert "iteral" not in str(derived.derive_tile.signatures)
 
 
 @pytest.mark.parametrize("together", [True, False])

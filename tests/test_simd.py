@@ -13,6 +13,7 @@ from depthraster.kernels.access import (
     load4,
     load8,
     load16,
+    looked_up,
     prefetch,
     store,
     stream,
@@ -30,6 +31,9 @@ from depthraster.kernels.shuffles import (
     pair,
     pairs,
     shorts_in,
+    singles_in,
+    transposed8,
+    transposed16,
     two,
     upper_half,
     wholes_in,
@@ -37,6 +41,7 @@ from depthraster.kernels.shuffles import (
 from depthraster.kernels.simd import (
     as_double,
     as_float,
+    as_int,
     as_single,
     as_whole,
     bits_of,
@@ -330,9 +335,58 @@ def test_fields_of_records():
     np.testing.assert_array_equal(out, records.T)
 
 
+def test_columns_of_rows():
+    @numba.njit
+    def turn8(rows, columns):
+        a, b, c, d, e, f, g, h = transposed8(
+            load8(rows, 0), load8(rows, 8), load8(rows, 16), load8(rows, 24), load8(rows, 32), load8(rows, 40),
+            load8(rows, 48), load8(rows, 56),
+        )  # fmt: skip
+        for k, column in enumerate((a, b, c, d, e, f, g, h)):
+            store(columns, 8 * k, column)
+
+    @numba.njit
+    def turn16(rows, columns):
+        found = transposed16(
+            load16(rows, 0), load16(rows, 16), load16(rows, 32), load16(rows, 48), load16(rows, 64), load16(rows, 80),
+            load16(rows, 96), load16(rows, 112), load16(rows, 128), load16(rows, 144), load16(rows, 160),
+            load16(rows, 176), load16(rows, 192), load16(rows, 208), load16(rows, 224), load16(rows, 240),
+        )  # fmt: skip
+        for k, column in enumerate(found):
+            store(columns, 16 * k, column)
+
+    for turn, n in ((turn8, 8), (turn16, 16)):
+        rows = RNG.integers(-(2**31), 2**31, n * n, np.int32)
+        columns = np.zeros_like(rows)
+        turn(rows, columns)
+        np.testing.assert_array_equal(columns.reshape(n, n), rows.reshape(n, n).T)
+
+
+def test_bytes_become_whole():
+    @numba.njit
+    def widen(numbers, found):
+        store(found, 0, as_int(load8(numbers, 0)))
+
+    numbers, found = np.array([0, 1, 127, 128, 254, 255, 7, 8], np.uint8), np.zeros(8, np.int32)
+    widen(numbers, found)
+    np.testing.assert_array_equal(found, numbers)
+
+
+def test_elements_here_and_there():
+    @numba.njit
+    def look_up(numbers, places, found):
+        store(found, 0, looked_up(numbers, load8(places, 0)))
+
+    for dtype in (np.int32, np.float64):
+        numbers, places = RNG.permutation(100).astype(dtype), RNG.integers(0, 100, 8, np.int32)
+        found = np.zeros(8, dtype)
+        look_up(numbers, places, found)
+        np.testing.assert_array_equal(found, numbers[places])
+
+
 def test_bits_as_other_lanes():
     @numba.njit
-    def seen(a, b, shorts, wholes, doubles):
+    def seen(a, b, shorts, wholes, doubles, singles):
         p, q = load8(a, 0), load8(b, 0)
         store(shorts, 0, most(shorts_in(p), shorts_in(q)))
         store(shorts, 32, shorts_in(p) + shorts_in(q))
@@ -340,10 +394,13 @@ def test_bits_as_other_lanes():
         store(wholes, 8, upper_half(p))
         store(wholes, 16, (lower_half(p) << np.int32(5)) >> np.int32(9))
         store(doubles, 0, doubles_in(pairs(wholes_in(p), wholes_in(q), 1)))
+        store(singles, 0, singles_in(wholes_in(q)))
 
     a, b = RNG.integers(-(2**63), 2**63, (2, 8))
     shorts, wholes, doubles = np.empty(64, np.int16), np.empty(24, np.int32), np.empty(8)
-    seen(a.view(np.float64), b.view(np.float64), shorts, wholes, doubles)
+    singles = np.empty(16, np.float32)
+    seen(a.view(np.float64), b.view(np.float64), shorts, wholes, doubles, singles)
+    np.testing.assert_array_equal(singles.view(np.int64), b)
     p, q = a.view(np.int16), b.view(np.int16)
     np.testing.assert_array_equal(shorts, np.concatenate([np.maximum(p, q), p + q]))
     p, q = a.view(np.int32), b.view(np.int32)

@@ -28,8 +28,8 @@ def _turn_out(n, tile, work):
 
 
 @numba.njit
-def _stage(corners, n, tile, lattice, work):
-    return stage_plain(corners, n, tile, lattice, work)
+def _stage(corners, face_ids, tile, lattice, work):
+    return stage_plain(corners, face_ids, 0, tile, lattice, None, 0, work)
 
 
 @numba.njit
@@ -38,7 +38,7 @@ def _sides(boxes, i):
 
 
 def tile_of(n_rows, n_cols, *, pad=0.01, small=1024.0, cull=True):
-    return Tile(n_rows, n_cols, pad, 0.0, pad, small, cull)
+    return Tile(n_rows, n_cols, pad, 0.0, pad, small, cull, False)
 
 
 @pytest.mark.parametrize("name", cameras.LENSES)
@@ -138,7 +138,9 @@ def test_faces_are_listed_by_what_shows_them(n, cull):
         work.places[:V], work.places[V:] = u, v
         assert _turn_out(V, tile, work)
         flat = np.append(corners.ravel(), rng.integers(0, V, 24)).astype(np.uint8)
-        n_windows, n_halves, n_sides, n_small, n_others = _stage(flat, n, tile, lattice, work)
+        n_windows, n_halves, n_sides, n_small, n_others = _stage(
+            flat, np.zeros(n, np.int32), tile, lattice, work
+        )
         expected = expected_lists(u[corners], v[corners], u[corners], v[corners], tile)
         counts = {"window": n_windows, "half": n_halves, "side": n_sides, "small": n_small}
         for row, (name, count) in enumerate(counts.items()):

@@ -15,7 +15,11 @@ import numpy.typing as npt
 
 from depthraster.attributes import Prepared
 from depthraster.kernels.blocks import Pixels
-from depthraster.kernels.derive import Surface, derive_scratch, derive_tile, interpolate_tile, nearest_tile
+from depthraster.kernels.channels import RUN
+from depthraster.kernels.derive import Deriving, Surface, derive_tile
+from depthraster.kernels.drawn import Drawn
+from depthraster.kernels.interpolate import interpolate_tile, nearest_tile
+from depthraster.kernels.meeting import Meeting
 from depthraster.scene import Scene
 
 __all__ = ["DERIVED", "Derivation"]
@@ -94,6 +98,26 @@ class Derivation:
         )
         self._smooth = self._flat("normal", np.float32) if smooth else None
 
+    @property
+    def turns(self) -> npt.NDArray[np.uint8] | None:
+        """What records of faces have of `CornerArrays`; None where no records are needed."""
+        return self._scene._corners.turns if self.images or self._by_weights else None
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether anything is looked up that the caller has given for vertices or faces."""
+        return self._smooth is not None or bool(self._attributes)
+
+    def begin(self, drawn: Drawn, matrix: Array) -> Deriving:
+        """Say what a tile's faces have to be recorded for, and return what derives its images.
+
+        ``matrix`` (3, 4) is that of `pipeline._Tiles`, ``drawn`` has records.
+        """
+        linear = matrix[:, :3]
+        drawn.axes[...] = self._axes @ linear.T
+        rays = np.asarray(np.linalg.inv(linear), np.float64)
+        return Deriving(self._places, rays, self._axes, self._frame, self._surface)
+
     def _flat(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return an image with its channels side by side, or one without elements where it is not asked for."""
         if name not in self.images:
@@ -101,9 +125,9 @@ class Derivation:
         image = self.images[name]
         return image.reshape(len(image), -1)
 
-    def worker(self, largest: int) -> _Worker:
+    def worker(self, largest: int, drawn: Drawn, meeting: Meeting) -> _Worker:
         """Return what derives tiles of up to ``largest`` pixels, one after the other; one for each thread."""
-        return _Worker(self, largest)
+        return _Worker(self, largest, drawn, meeting)
 
     def leave_empty(self, row0: int, col0: int, n_rows: int, n_cols: int) -> None:
         """Write a tile in which the lens images nothing."""
@@ -117,57 +141,62 @@ class Derivation:
 class _Worker:
     """Derives the tiles of one thread."""
 
-    def __init__(self, derivation: Derivation, largest: int) -> None:
-        self._of = derivation
-        self._scratch = derive_scratch()
+    def __init__(self, derivation: Derivation, largest: int, drawn: Drawn, meeting: Meeting) -> None:
+        self._of, self._drawn, self._meeting = derivation, drawn, meeting
+        self._ids_of_run = np.empty(3 * RUN, np.uint32)
+        self._deriving: Deriving | None = None
         # Weights of a tile, where they are needed and nobody has asked for them.
         own = derivation._by_weights and "barycentric" not in derivation.images
         self._weights = np.empty(3 * largest if own else 0, np.float32)
         looked_up = any(not attribute.interpolated for attribute in derivation._attributes.values())
         self._ids = np.empty(largest if looked_up else 0, np.int64)
 
-    def __call__(
-        self,
-        tile: tuple[int, int, int, int],
-        lattice: Array,
-        pixels: Pixels,
-        names: npt.NDArray[np.int32],
-        face_index: npt.NDArray[np.int32],
-        rays: Array,
-        parallel: bool,
-        streamed: bool,
+    def begin(self, matrix: Array) -> None:
+        """Say what the next tile's faces have to be recorded for, if they are; ``matrix`` as for `Derivation.begin`."""
+        self._deriving = self._of.begin(self._drawn, matrix) if self._drawn.ids.size else None
+
+    def derive(
+        self, tile: tuple[int, int, int, int], lattice: Array, pixels: Pixels, parallel: bool, streamed: bool
     ) -> None:
-        """Derive a tile.
+        """Write what follows from where on its face a pixel lies; names become indices of the caller's mesh.
 
         Parameters
         ----------
         tile : (row0, col0, n_rows, n_cols)
             Its pixels.
-        lattice, pixels, names : arrays
-            Its rays and faces, as ``kernels/blocks.py`` describes them.
-        face_index : (H, W) int32 array
-            The image of faces, this tile in it written.
-        rays : (3, 3) float64 array
-            Takes (x, y, 1), plane pixels, to directions along the scene's axes; with ``parallel`` rays, see `derive_tile`.
+        lattice, pixels : arrays
+            Its rays, as ``kernels/blocks.py`` describes them.
+        parallel : bool
+            Whether rays are.
         streamed : bool
             Whether images are written past the caches.
         """
+        of, deriving = self._of, self._deriving
+        if deriving is None:
+            return
+        surface, at = self._surface(tile)
+        derive_tile(
+            of._scene._arrays, deriving.faces, lattice, pixels, self._drawn, of._camera, deriving.rays, parallel,
+            deriving.axes, deriving.frame, *tile, *at, surface, streamed, of._by_weights, self._meeting,
+        )  # fmt: skip
+
+    def _surface(self, tile: tuple[int, int, int, int]) -> tuple[Surface, tuple[int, int]]:
+        """Return the images to write, and where the tile begins in that of weights, which may be the tile's own."""
+        if not self._weights.size:
+            return self._of._surface, tile[:2]
+        weights = self._weights[: 3 * tile[2] * tile[3]].reshape(tile[2], -1)
+        return self._of._surface._replace(barycentric=weights), (0, 0)
+
+    def look_up(self, tile: tuple[int, int, int, int], face_index: npt.NDArray[np.int32]) -> None:
+        """Write what the caller has given for vertices and faces; ``face_index`` (H, W), the tile in it, is written."""
         of = self._of
         row0, col0, n_rows, n_cols = tile
         arrays, corners = of._scene._arrays, of._scene._corners
-        surface, at = of._surface, (row0, col0)
-        if self._weights.size:
-            weights = self._weights[: 3 * n_rows * n_cols].reshape(n_rows, -1)
-            surface, at = surface._replace(barycentric=weights), (0, 0)
-        if of.images or self._weights.size:
-            derive_tile(
-                arrays, of._places, lattice, pixels, names, of._camera, rays, parallel, of._axes, of._frame,
-                *tile, *at, surface, streamed, of._by_weights, self._scratch,
-            )  # fmt: skip
-        lookup = (arrays, corners, of._places, names, surface.barycentric, *at)
+        surface, at = self._surface(tile)
+        lookup = (arrays, corners, of._places, self._drawn.names, surface.barycentric, *at)
         if of._smooth is not None:
             interpolate_tile(
-                *lookup, of._axes, *tile, of._vertex_normals, np.float32(0.0), of._smooth, self._scratch.ids
+                *lookup, of._axes, *tile, of._vertex_normals, np.float32(0.0), of._smooth, self._ids_of_run
             )
         for name, attribute in of._attributes.items():
             image = of.attribute_images[name]
@@ -181,7 +210,7 @@ class _Worker:
                     attribute.values,
                     attribute.values.dtype.type(attribute.background),
                     flat,
-                    self._scratch.ids,
+                    self._ids_of_run,
                 )
                 continue
             where = slice(row0, row0 + n_rows), slice(col0, col0 + n_cols)
@@ -189,7 +218,7 @@ class _Worker:
                 mean = np.empty((n_rows, n_cols * channels), attribute.values.dtype)
                 nothing = attribute.values.dtype.type(0)
                 interpolate_tile(
-                    *lookup, None, 0, 0, n_rows, n_cols, attribute.values, nothing, mean, self._scratch.ids
+                    *lookup, None, 0, 0, n_rows, n_cols, attribute.values, nothing, mean, self._ids_of_run
                 )
                 if attribute.dtype.kind in "iu":
                     np.rint(mean, out=mean)
@@ -198,7 +227,7 @@ class _Worker:
                 continue
             if attribute.on_vertices:
                 ids = self._ids[: n_rows * n_cols].reshape(n_rows, n_cols)
-                nearest_tile(*lookup, n_rows, n_cols, ids, self._scratch.ids)
+                nearest_tile(*lookup, n_rows, n_cols, ids, self._ids_of_run)
             else:
                 ids = face_index[where].astype(np.int64)
             found = attribute.values.take(ids.reshape(-1), axis=0, mode="clip")

@@ -150,13 +150,14 @@ class _FrameTiles:
     ) -> None:
         draw_clusters(
             arrays, clusters, matrix, self._lens[0], self._lens, self._guard, self._bulge, self._small, None, None,
-            False, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.names, hiding, work.occlusion,
+            False, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.drawn, hiding, work.occlusion,
             work.drawing,
         )  # fmt: skip
 
     def can_be_drawn_together(self, images: Images) -> bool:
         """Whether `draw_together` draws these images."""
-        return images.derivation is None and not self._grid.exact.any()
+        looks_up = images.derivation is not None and images.derivation.looks_up
+        return not looks_up and not self._grid.exact.any()
 
     def draw_together(
         self,
@@ -169,12 +170,15 @@ class _FrameTiles:
         images: Images,
     ) -> None:
         """Draw the ``places`` from number ``waiting[0]`` on, which all threads count, and write their pixels."""
-        grid = self._grid
+        grid, deriving = self._grid, None
+        if images.derivation is not None and work.drawn is not None:
+            deriving = images.derivation.begin(work.drawn, self._matrix)
         while draw_view(
             _AT_ONCE, waiting, places, self._nodes, grid.exact, grid.spacing, _FARTHEST, _FINEST, 2.0 * _SMALL[0], arrays,
             camera, self._matrix, self._lens, self._guard, self._bulge, self._small, cull, work.bounds, work.planes,
-            work.chosen, work.lattice, work.pixels, work.all_refs, work.names, work.filling, work.occlusion, work.drawing,
-            self.parallel, images.as_range, *_outputs(images), work.lines,
+            work.chosen, work.lattice, work.pixels, work.all_refs, work.drawn, work.names, work.filling, work.occlusion,
+            work.drawing,
+            self.parallel, deriving, work.meeting, images.as_range, *_outputs(images), work.lines,
         ):  # fmt: skip
             pass
 
@@ -233,7 +237,7 @@ class _TurnedTiles:
         guard = (4.0 * self._lens[0]) ** 2  # beyond, plane pixels would lose digits
         draw_clusters(
             arrays, clusters, matrix, self._lens[0], None, guard, 0.0, self._small, work.inverse, work.cells,
-            self.parallel, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.names, hiding,
+            self.parallel, cull, work.bounds, *place[1:], work.lattice, work.pixels, work.refs, work.drawn, hiding,
             work.occlusion, work.drawing,
         )  # fmt: skip
 
@@ -355,7 +359,8 @@ def draw_images(
         stop = partial(deque, left, 0)
 
     def work() -> None:
-        with workroom(len(arrays.half), images.face_index is not None) as room:
+        turns = None if images.derivation is None else images.derivation.turns
+        with workroom(len(arrays.half), images.face_index is not None, turns) as room:
             draw(room, images)
 
     _share(work, stop, min(threads, len(tiles.places)))
@@ -372,13 +377,17 @@ def _draw_one_by_one(
 ) -> None:
     """Draw the tiles that are left of ``places``, which all threads take from, and write their pixels."""
     largest = max(place.n_rows * place.n_cols for place in tiles.places)
-    derive = images.derivation.worker(largest) if images.derivation is not None else None
+    derive = None
+    if images.derivation is not None and work.drawn is not None:
+        derive = images.derivation.worker(largest, work.drawn, work.meeting)
     for place in places:
         work.begin(place.n_rows, place.n_cols)
         if not tiles.lay_out(place, work):
             _leave_empty(place, images)
             continue
         matrix = tiles.matrix(place)
+        if derive is not None:
+            derive.begin(matrix)
         n = clusters_in_tile(
             arrays.centre, arrays.half, arrays.cone, arrays.groups, arrays.extent, matrix, camera,
             work.bounds, tiles.parallel, cull, work.planes, work.chosen,
@@ -388,13 +397,11 @@ def _draw_one_by_one(
             arrays.centre, arrays.half, arrays.extent, matrix, work.bounds, tiles.parallel, clusters, work.occlusion
         )  # fmt: skip
         tiles.draw(arrays, clusters, hiding, cull, matrix, place, work)
+        if derive is not None:
+            derive.derive(place[1:], work.lattice, work.pixels, tiles.parallel, _are_streamed(images))
         tiles.resolve(place, work, images)
-        if derive is not None and images.face_index is not None and work.names is not None:
-            rays = np.asarray(np.linalg.inv(matrix[:, :3]), np.float64)
-            derive(
-                place[1:], work.lattice, work.pixels, work.names, images.face_index, rays, tiles.parallel,
-                _are_streamed(images),
-            )  # fmt: skip
+        if derive is not None and images.face_index is not None:
+            derive.look_up(place[1:], images.face_index)
 
 
 def _share(work: Callable[[], None], stop: Callable[[], object], threads: int) -> None:

@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, MAX_TILE, STRIDE, tile_pixels
 from depthraster.kernels.cells import empty_cells
+from depthraster.kernels.drawn import Drawn, drawn_faces
 from depthraster.kernels.inverse import no_inverse
+from depthraster.kernels.meeting import meeting
 from depthraster.kernels.memory import aligned
 from depthraster.kernels.occlusion import occlusion
 from depthraster.kernels.rays import ray_scratch
@@ -35,7 +37,7 @@ _KEPT = (
 class Workroom:
     """Where one thread works on tiles of up to `MAX_TILE` pixels a side, of scenes of up to ``n_clusters``."""
 
-    names: npt.NDArray[np.int32] | None  # faces of a tile's pixels, where they are asked for
+    drawn: Drawn | None  # faces of a tile's pixels, where they are asked for
     refs: npt.NDArray[np.float64]  # of a tile's blocks
 
     def __init__(self, n_clusters: int) -> None:
@@ -47,20 +49,34 @@ class Workroom:
         self.chosen = np.empty(n_clusters, np.int32)
         self.drawing, self.filling = scratch(), ray_scratch()
         self.occlusion = occlusion(n_clusters)
-        self.lines = lines()
-        self._all_names: npt.NDArray[np.int32] | None = None
+        self.lines, self.meeting = lines(), meeting()
+        self._named: Drawn | None = None
+        self._recorded: Drawn | None = None
 
-    def open(self, with_names: bool) -> None:
-        """Provide for a view, ``with_names`` for one whose faces are asked for."""
-        if with_names and self._all_names is None:
-            self._all_names = aligned(self.pixels.w.shape, np.int32)
-        self.names = self._all_names if with_names else None
+    def open(self, with_names: bool, turns: npt.NDArray[np.uint8] | None) -> None:
+        """Provide for a view, ``with_names`` for one whose faces are asked for; with ``turns`` they are recorded, too."""
+        self.drawn = None
+        if not with_names:
+            return
+        if self._named is None:
+            self._named = drawn_faces(aligned(self.pixels.w.shape, np.int32), False)
+        if turns is None:
+            self.drawn = self._named
+            return
+        if self._recorded is None:
+            self._recorded = drawn_faces(self._named.names, True)
+        self.drawn = self._recorded._replace(turns=turns)
+
+    @property
+    def names(self) -> npt.NDArray[np.int32] | None:
+        """The names of a tile's faces, where they are asked for."""
+        return None if self.drawn is None else self.drawn.names
 
     def begin(self, n_rows: int, n_cols: int) -> None:
         """Provide for a tile."""
         self.refs = self.all_refs[: -(-n_rows // BLOCK_HEIGHT) * -(-n_cols // BLOCK_WIDTH)]
-        if self.names is not None:
-            self.names[: (n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
+        if self.drawn is not None:
+            self.drawn.names[: (n_rows + BLOCK_HEIGHT) * STRIDE].fill(-1)
 
 
 _idle: list[
@@ -69,17 +85,23 @@ _idle: list[
 
 
 @contextmanager
-def workroom(n_clusters: int, with_names: bool) -> Iterator[Workroom]:
-    """Lend a `Workroom` for a view: one that nobody works in any more, or a new one. As many as processors are kept."""
+def workroom(
+    n_clusters: int, with_names: bool = False, turns: npt.NDArray[np.uint8] | None = None
+) -> Iterator[Workroom]:
+    """Lend a `Workroom` for a view, see `Workroom.open`: one that nobody works in any more, or a new one.
+
+    As many as processors are kept.
+    """
     try:
         room = _idle.pop()
     except IndexError:
         room = Workroom(n_clusters)
     if room.n_clusters < n_clusters:
         room = Workroom(n_clusters)
-    room.open(with_names)
+    room.open(with_names, turns)
     try:
         yield room
     finally:
+        room.drawn = None  # it knows arrays of the scene
         if room.n_clusters <= _KEPT and len(_idle) < thread_count(None):
             _idle.append(room)

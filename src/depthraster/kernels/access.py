@@ -21,6 +21,7 @@ __all__ = [
     "load4",
     "load8",
     "load16",
+    "looked_up",
     "prefetch",
     "store",
     "stream",
@@ -49,6 +50,22 @@ def _loader(n: int) -> Callable[..., Any]:
 
 
 load2, load4, load8, load16 = _loader(2), _loader(4), _loader(8), _loader(16)
+
+
+@intrinsic
+def looked_up(typing, array, indices):
+    """Return the elements of a one-dimensional contiguous array at a vector of indices, which are not checked."""
+
+    def make(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        found = ir.Constant(context.get_value_type(sig.return_type), ir.Undefined)
+        for lane in range(indices.n):
+            place = ir.Constant(ir.IntType(32), lane)
+            index = builder.sext(builder.extract_element(args[1], place), ir.IntType(64))
+            found = builder.insert_element(found, builder.load(builder.gep(data, [index])), place)
+        return found
+
+    return Vector(array.dtype, indices.n)(array, indices), make
 
 
 @intrinsic

@@ -7,11 +7,11 @@ is another number of channels, which takes its own way to interleave them.
 
 from __future__ import annotations
 
-from depthraster.kernels.access import before_line, load8, store, stream
+from depthraster.kernels.access import before_line, store, stream
 from depthraster.kernels.jit import inner
 from depthraster.kernels.shuffles import interleaved
 
-__all__ = ["RUN", "write_one", "write_three", "write_three_of"]
+__all__ = ["RUN", "write_half", "write_one", "write_three"]
 
 RUN = 16  # pixels: of a number of 4 bytes each, a cache line
 
@@ -49,22 +49,20 @@ def write_three(line, a, b, c, spare, at, streamed):
 
 
 @inner
-def write_three_of(line, rows, first, streamed):
-    """Write three rows of `RUN` float64, from ``rows[first]`` on, as channels of a line of up to as many pixels."""
+def write_half(line, half, a, b, c, spare, at, streamed):
+    """Write three vectors of eight float64 as channels of the first or second ``half``, 0 or 1, of what is such a line."""
+    first = 24 * half
     if line.shape[0] != 3 * RUN:
-        for j in range(line.shape[0] // 3):
-            k = first + j
-            line[3 * j], line[3 * j + 1], line[3 * j + 2] = rows[k], rows[k + RUN], rows[k + 2 * RUN]
-        return
-    streamed = streamed and before_line(line, 0) == 0
-    for half in range(2):
-        k, at = first + 8 * half, 24 * half
-        a, b, c = load8(rows, k), load8(rows, k + RUN), load8(rows, k + 2 * RUN)
-        if streamed:
-            stream(line, at, interleaved(a, b, c, 0))
-            stream(line, at + 8, interleaved(a, b, c, 1))
-            stream(line, at + 16, interleaved(a, b, c, 2))
-        else:
-            store(line, at, interleaved(a, b, c, 0))
-            store(line, at + 8, interleaved(a, b, c, 1))
-            store(line, at + 16, interleaved(a, b, c, 2))
+        store(spare, at, interleaved(a, b, c, 0))
+        store(spare, at + 8, interleaved(a, b, c, 1))
+        store(spare, at + 16, interleaved(a, b, c, 2))
+        for j in range(first, min(line.shape[0], first + 24)):
+            line[j] = spare[at + j - first]
+    elif streamed and before_line(line, 0) == 0:
+        stream(line, first, interleaved(a, b, c, 0))
+        stream(line, first + 8, interleaved(a, b, c, 1))
+        stream(line, first + 16, interleaved(a, b, c, 2))
+    else:
+        store(line, first, interleaved(a, b, c, 0))
+        store(line, first + 8, interleaved(a, b, c, 1))
+        store(line, first + 16, interleaved(a, b, c, 2))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthraster.kernels.access import load2, load4, load8, store
+from depthraster.kernels.access import load2, load4, load8, looked_up, store
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.clusters import MAX_FACES
 from depthraster.kernels.jit import inlined, inner
@@ -129,29 +129,40 @@ def _put_side(numbers, at, values):
 
 @inner
 def _cover(
-    take, put, pixels, names, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
+    take, put, pixels, drawn, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
 ):  # fmt: skip
     """Draw a face into the pixels that ``take`` reads from ``at`` on, and ``put`` writes.
 
-    The face is given as planes around the lattice point (x, y): of its edges, of 1/Z, and the bounds of that. With ``names``
-    not None the face's index goes beside it; of equal depths the smaller stays.
+    The face is given as planes around the lattice point (x, y): of its edges, of 1/Z, and the bounds of that. With ``drawn``
+    not None the face's name goes beside it; of equal depths that of the smaller index in the caller's mesh stays.
     """
     dx, dy = as_float(take(pixels.x, at) - x), as_float(take(pixels.y, at) - y)
     old = take(pixels.w, at)
     inside = none_negative(_plane(dx, dy, a0, b0, c0), _plane(dx, dy, a1, b1, c1), _plane(dx, dy, a2, b2, c2))
     w = least(most(_plane(dx, dy, wa, wb, wc), w_least), w_most)
-    if names is None:
-        put(pixels.w, at, choose(inside & (w > old), w, old))
-    else:
-        held = take(names, at)
-        nearer = inside & ((w > old) | ((w == old) & (held > name)))
+    nearer = inside & (w > old)
+    if drawn is None:
         put(pixels.w, at, choose(nearer, w, old))
-        put(names, at, choose(nearer, splat_like(held, name), held))
+    else:
+        held = take(drawn.names, at)
+        as_near = inside & (w == old)
+        if bits_of(as_near) != 0:
+            nearer = nearer | (as_near & _comes_before(drawn.ids, name, held))
+        put(pixels.w, at, choose(nearer, w, old))
+        put(drawn.names, at, choose(nearer, splat_like(held, name), held))
+
+
+@inner
+def _comes_before(ids, name, held):
+    """Whether a face has a smaller index in the caller's mesh than those with the names ``held``, a vector of them."""
+    if ids.shape[0] == 0:
+        return held > name
+    return (held > np.int32(-1)) & (looked_up(ids, most(held, np.int32(0))) > ids[name])
 
 
 @inner
 def _cover_steep(
-    pixels, names, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
+    pixels, drawn, name, at, x, y, a0, b0, c0, a1, b1, c1, a2, b2, c2, wa, wb, wc, w_least, w_most
 ):
     """Do what `_cover` does, with 1/Z in float64.
 
@@ -167,16 +178,21 @@ def _cover_steep(
             )
             w = np.float32(wa * np.float64(dx) + wb * np.float64(dy) + wc)
             w = min(max(w, w_least), w_most)
-            if names is None:
+            if drawn is None:
                 pixels.w[i] = w if inside & (w > old) else old
             else:
-                nearer = inside & ((w > old) | ((w == old) & (name < names[i])))
+                held = drawn.names[i]
+                if drawn.ids.shape[0] == 0:
+                    is_first = name < held
+                else:
+                    is_first = (held >= 0) & (drawn.ids[name] < drawn.ids[max(held, 0)])
+                nearer = inside & ((w > old) | ((w == old) & is_first))
                 pixels.w[i] = w if nearer else old
-                names[i] = name if nearer else names[i]
+                drawn.names[i] = name if nearer else held
 
 
 @inner
-def draw_large(pixels, lattice, refs, names, name, row0, row1, col0, col1, blocks_across, plane):
+def draw_large(pixels, lattice, refs, drawn, name, row0, row1, col0, col1, blocks_across, plane):
     """Draw a face of any size, given as float64 planes, into the blocks of pixels row0..row1, col0..col1.
 
     The planes are measured anew at each block's reference ray, so that float32 sees distances inside a block only.
@@ -214,13 +230,13 @@ def draw_large(pixels, lattice, refs, names, name, row0, row1, col0, col1, block
                 at = first + 2 * part * STRIDE
                 if is_steep:
                     _cover_steep(
-                        pixels, names, name, at, column, row,
+                        pixels, drawn, name, at, column, row,
                         fa0, fb0, np.float32(c0), fa1, fb1, np.float32(c1), fa2, fb2, np.float32(c2),
                         wa * step, wb * step, w, least, most,
                     )  # fmt: skip
                 else:
                     _cover(
-                        _rows, _put_rows, pixels, names, name, at, column, row,
+                        _rows, _put_rows, pixels, drawn, name, at, column, row,
                         fa0, fb0, np.float32(c0), fa1, fb1, np.float32(c1), fa2, fb2, np.float32(c2),
                         fwa, fwb, np.float32(w), least, most,
                     )  # fmt: skip
@@ -234,7 +250,8 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     ab, bc, ca, slopes and value of 1/Z, and its bounds; ``origins`` rows of int32: the lattice's point next to a, half a
     step away at most, from which pixels are counted. Returns two masks: of faces to be drawn by these planes, and of those
     whose squared size is more than ``small``, for which the planes are no good. Faces edge-on are in neither and, but for
-    ``both`` sides, those turned away.
+    ``both`` sides, those turned away. Then, for their records, 1 over the area and the slopes of 1/Z, by steps of the
+    lattice; the area; and the squared size.
     """
     per_step, step = 1.0 / lattice[2], np.float32(lattice[2])
     rounding, half_step = np.float32(EDGE_ROUNDING), np.float32(0.5000001 * lattice[2])
@@ -254,15 +271,15 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     wide = area * _PER_THIN
     fa, fb, fc = as_single(aw), as_single(bw), as_single(cw)
     # Of a face that is not thin both ways give the same bits: it must not depend on what it is looked at together with.
+    per = splat_like(exact_area, lattice[2]) / exact_area
     if bits_of(size2 >= wide * wide) == 0:
-        per = splat_like(exact_area, lattice[2]) / exact_area
         wa, wb = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
-        wa, wb, wc = as_single(wa * per), as_single(wb * per), fa
+        wa, wb, wc = wa * per, wb * per, fa
     else:
         wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, exact_area, aw, bw, cw)
-        wa, wb, wc = as_single(wa * lattice[2]), as_single(wb * lattice[2]), as_single(wc)
-    store(planes, 9 * _F + i, wa)
-    store(planes, 10 * _F + i, wb)
+        wa, wb, wc = wa * lattice[2], wb * lattice[2], as_single(wc)
+    store(planes, 9 * _F + i, as_single(wa))
+    store(planes, 10 * _F + i, as_single(wb))
     store(planes, 11 * _F + i, wc)
     store(planes, 12 * _F + i, least(fa, least(fb, fc)))
     store(planes, 13 * _F + i, most(fa, most(fb, fc)))
@@ -282,14 +299,14 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     store(planes, 8 * _F + i, multiply_add(magnitude(fcy), ex, magnitude(fcx) * ey))
     wide, limit = area * _PER_THINNEST, splat_like(size2, np.float32(small))
     is_drawn = (wide * wide > size2) & (splat_like(area, np.float32(np.inf if both else 0.0)) > area)
-    return is_drawn & (limit >= size2), is_drawn & (size2 > limit)
+    return is_drawn & (limit >= size2), is_drawn & (size2 > limit), (per, wa, wb, area, size2)
 
 
 @inlined
-def _draw(take, put, pixels, names, ids, planes, origins, i, at):
+def _draw(take, put, pixels, drawn, names, planes, origins, i, at):
     """Draw a small face into the pixels that ``take`` reads from ``at`` on, and ``put`` writes."""
     _cover(
-        take, put, pixels, names, ids[i], at, origins[i], origins[_F + i],
+        take, put, pixels, drawn, names[i], at, origins[i], origins[_F + i],
         planes[i], planes[_F + i], planes[2 * _F + i], planes[3 * _F + i], planes[4 * _F + i], planes[5 * _F + i],
         planes[6 * _F + i], planes[7 * _F + i], planes[8 * _F + i], planes[9 * _F + i], planes[10 * _F + i],
         planes[11 * _F + i], planes[12 * _F + i], planes[13 * _F + i],
@@ -297,26 +314,26 @@ def _draw(take, put, pixels, names, ids, planes, origins, i, at):
 
 
 @inner
-def _draw_chosen(take, put, n, chosen, firsts, pixels, names, ids, planes, origins):
+def _draw_chosen(take, put, n, chosen, firsts, pixels, drawn, names, planes, origins):
     """Draw n small faces, whose numbers ``chosen`` has, into the pixels that ``take`` reads from ``firsts`` on."""
     # In four streams: neighbours in the list are neighbours in the image, and what has just been written can't be read yet.
     part, last = np.uint64((n + 3) // 4), np.uint64(n - 1)
     for turn in range(np.uint64(4) * part):
         i = np.int64(chosen[min((turn & np.uint64(3)) * part + (turn >> np.uint64(2)), last)])
-        _draw(take, put, pixels, names, ids, planes, origins, i, np.int64(firsts[i]))
+        _draw(take, put, pixels, drawn, names, planes, origins, i, np.int64(firsts[i]))
 
 
 @inner
-def draw_windows(chosen, n_windows, n_halves, n_sides, firsts, pixels, names, ids, planes, origins):
+def draw_windows(chosen, n_windows, n_halves, n_sides, firsts, pixels, drawn, names, planes, origins):
     """Draw small faces, made by `make_small`, into the windows that begin at ``firsts``, or into less of them.
 
     ``chosen`` has rows of their numbers: `WINDOWS`, `HALVES` (upper ones), `SIDES` (left ones).
     """
     _draw_chosen(
-        _window, _put_window, n_windows, chosen[WINDOWS], firsts, pixels, names, ids, planes, origins
+        _window, _put_window, n_windows, chosen[WINDOWS], firsts, pixels, drawn, names, planes, origins
     )
-    _draw_chosen(_half, _put_half, n_halves, chosen[HALVES], firsts, pixels, names, ids, planes, origins)
-    _draw_chosen(_side, _put_side, n_sides, chosen[SIDES], firsts, pixels, names, ids, planes, origins)
+    _draw_chosen(_half, _put_half, n_halves, chosen[HALVES], firsts, pixels, drawn, names, planes, origins)
+    _draw_chosen(_side, _put_side, n_sides, chosen[SIDES], firsts, pixels, drawn, names, planes, origins)
 
 
 @inner
@@ -337,18 +354,18 @@ def sides_of(boxes, i):
 
 
 @inner
-def draw_small(n, chosen, boxes, pixels, names, ids, planes, origins):
+def draw_small(n, chosen, boxes, pixels, drawn, names, planes, origins):
     """Draw small faces, made by `make_small`, of which ``chosen`` has the n numbers, into the pixels of their boxes."""
     for k in range(np.uint64(n)):
         i = np.int64(chosen[k])
         first_row, first_col, last_row, last_col = sides_of(boxes, i)
         for row in range(first_row, last_row + 1, 2):
             for col in range(first_col, last_col + 1, 8):
-                _draw(_rows, _put_rows, pixels, names, ids, planes, origins, i, row * STRIDE + col)
+                _draw(_rows, _put_rows, pixels, drawn, names, planes, origins, i, row * STRIDE + col)
 
 
 @inner
-def draw_loose(n, boxes, refs, blocks_across, staged, pixels, names, ids, planes, origins):
+def draw_loose(n, boxes, refs, blocks_across, staged, pixels, drawn, names, planes, origins):
     """Do what `draw_small` does for all of n faces whose boxes are whole blocks and may be far too large.
 
     Blocks are first asked whether the face comes near.
@@ -367,4 +384,4 @@ def draw_loose(n, boxes, refs, blocks_across, staged, pixels, names, ids, planes
                     continue
                 for row in range(block_row * BLOCK_HEIGHT, (block_row + 1) * BLOCK_HEIGHT, 2):
                     at = row * STRIDE + block_col * BLOCK_WIDTH
-                    _draw(_rows, _put_rows, pixels, names, ids, planes, origins, i, at)
+                    _draw(_rows, _put_rows, pixels, drawn, names, planes, origins, i, at)

@@ -28,6 +28,9 @@ __all__ = [
     "pair",
     "pairs",
     "shorts_in",
+    "singles_in",
+    "transposed8",
+    "transposed16",
     "two",
     "upper_half",
     "wholes_in",
@@ -160,6 +163,52 @@ def fields_of_eight(typing, a, b, c, d):
     return types.UniTuple(a, 4)(a, a, a, a), make
 
 
+def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
+    """Return the columns of n vectors of n lanes of 32 bits.
+
+    First within parts of four lanes, which is what machines do fast, then part by part.
+    """
+    n = len(rows)
+    halves = [[4 * (lane // 4) + 2 * k + lane % 4 // 2 + n * (lane % 2) for lane in range(n)] for k in (0, 1)]
+    twos = [[4 * (lane // 4) + 2 * k + lane % 2 + n * (lane % 4 // 2) for lane in range(n)] for k in (0, 1)]
+    mixed: list[Any] = [None] * n
+    for part in range(0, n, 4):
+        a, b, c, d = rows[part : part + 4]
+        for k in (0, 1):
+            low, high = (builder.shuffle_vector(*both, lanes(halves[k])) for both in ((a, b), (c, d)))
+            for m in (0, 1):
+                mixed[part + 2 * k + m] = builder.shuffle_vector(low, high, lanes(twos[m]))
+    # Now lane 4 p + r of mixed[4 q + k] is what column 4 p + k has in row 4 q + r.
+    step = 4
+    while step < n:
+        lows = [lane - step + n if lane & step else lane for lane in range(n)]
+        highs = [lane + n if lane & step else lane + step for lane in range(n)]
+        for first in range(n):
+            if not first & step:
+                a, b = mixed[first], mixed[first + step]
+                mixed[first], mixed[first + step] = (
+                    builder.shuffle_vector(a, b, lanes(k)) for k in (lows, highs)
+                )
+        step *= 2
+    return mixed
+
+
+def _all_transposed(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return context.make_tuple(builder, sig.return_type, _transpose(builder, list(args)))
+
+
+@intrinsic
+def transposed8(typing, a, b, c, d, e, f, g, h):
+    """Return the columns of eight vectors of eight lanes of 32 bits."""
+    return types.UniTuple(a, 8)(a, a, a, a, a, a, a, a), _all_transposed
+
+
+@intrinsic
+def transposed16(typing, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p):  # noqa: E741
+    """Return the columns of sixteen vectors of sixteen lanes of 32 bits."""
+    return types.UniTuple(a, 16)(*[a] * 16), _all_transposed
+
+
 def _half(first: int) -> Callable[..., Any]:
     def half(typing, value):
         def make(context, builder, sig, args):
@@ -189,4 +238,5 @@ def _seen_as(lane: types.Type) -> Callable[..., Any]:
     return intrinsic(seen_as)
 
 
-shorts_in, wholes_in, doubles_in = _seen_as(types.int16), _seen_as(types.int32), _seen_as(types.float64)
+shorts_in, wholes_in = _seen_as(types.int16), _seen_as(types.int32)
+singles_in, doubles_in = _seen_as(types.float32), _seen_as(types.float64)

@@ -24,6 +24,7 @@ __all__ = [
     "Vector",
     "as_double",
     "as_float",
+    "as_int",
     "as_single",
     "as_whole",
     "bits_of",
@@ -147,6 +148,16 @@ def as_float(typing, value):
         return builder.sitofp(args[0], context.get_value_type(sig.return_type))
 
     return Vector(types.float32, value.n)(value), make
+
+
+@intrinsic
+def as_int(typing, value):
+    """Return lanes of fewer bits, without a sign, as int32."""
+
+    def make(context, builder, sig, args):
+        return builder.zext(args[0], context.get_value_type(sig.return_type))
+
+    return Vector(types.int32, value.n)(value), make
 
 
 @intrinsic

@@ -17,6 +17,7 @@ from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
 from depthraster.kernels.cells import blocks_near
 from depthraster.kernels.clusters import MAX_FACES, MAX_VERTICES
 from depthraster.kernels.cover import HALVES, LARGE, SIDES, SMALL, WINDOW, WINDOWS, make_small, put_sides
+from depthraster.kernels.drawn import has_records, put_records
 from depthraster.kernels.inverse import box_of
 from depthraster.kernels.jit import inlined, inner
 from depthraster.kernels.memory import aligned
@@ -31,7 +32,7 @@ from depthraster.kernels.shuffles import (
     upper_half,
     wholes_in,
 )
-from depthraster.kernels.simd import bits_of, most, popcount, splat_like
+from depthraster.kernels.simd import as_int, bits_of, most, popcount, splat_like
 
 __all__ = ["Scratch", "Tile", "scratch", "stage_any", "stage_plain"]
 
@@ -50,7 +51,12 @@ class Scratch(NamedTuple):
     staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) x, y, 1/Z of the vertices of what `stage_any` stages
     planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) see `cover.make_small`
     boxes: npt.NDArray[np.int32]  # (2 MAX_FACES,) of staged faces, see `cover.sides_of`
-    names: npt.NDArray[np.int32]  # (MAX_FACES,) indices of the faces that `stage_any` stages
+    names: npt.NDArray[
+        np.int32
+    ]  # (MAX_FACES,) of staged faces, but where they are the cluster's own `face_ids`
+    scene_places: npt.NDArray[np.int32]  # (MAX_FACES,) of staged faces, for their records
+    turns: npt.NDArray[np.int32]  # (MAX_FACES,) likewise
+    ids: npt.NDArray[np.int32]  # (8,) likewise
     firsts: npt.NDArray[np.int32]  # (MAX_FACES,) the first pixels of staged faces
     # numbers of the staged faces that a window shows, that its upper half does, its left side, of the other small ones, of
     # those that are not small; and room for eight
@@ -64,10 +70,23 @@ class Scratch(NamedTuple):
 def scratch() -> Scratch:
     """Return a `Scratch`."""
     return Scratch(
-        aligned(8 * _V), aligned(2 * _V, np.float32), aligned(RECORD * _V), aligned(9 * _F), aligned(14 * _F, np.float32),
-        aligned(2 * _F, np.int32), aligned(_F, np.int32), aligned(_F, np.int32), aligned((5, _F + 8), np.uint8),
-        aligned(2 * _F, np.int32), aligned((_F, 5), np.int32), aligned(PLANE), aligned((3, 4)),
-    )  # fmt: skip
+        placed=aligned(8 * _V),
+        places=aligned(2 * _V, np.float32),
+        records=aligned(RECORD * _V),
+        staged=aligned(9 * _F),
+        planes=aligned(14 * _F, np.float32),
+        boxes=aligned(2 * _F, np.int32),
+        names=aligned(_F, np.int32),
+        scene_places=aligned(_F, np.int32),
+        turns=aligned(_F, np.int32),
+        ids=aligned(8, np.int32),
+        firsts=aligned(_F, np.int32),
+        chosen=aligned((5, _F + 8), np.uint8),
+        origins=aligned(2 * _F, np.int32),
+        others=aligned((_F, 5), np.int32),
+        plane=aligned(PLANE),
+        clipped=aligned((3, 4)),
+    )
 
 
 class Tile(NamedTuple):
@@ -80,6 +99,7 @@ class Tile(NamedTuple):
     small_pad: float  # around those of staged faces
     small: float  # squared plane pixels: no larger faces are staged
     cull: bool
+    exactly: bool  # records do not say where pixels lie on faces, see ``drawn.py``
 
 
 def _places() -> npt.NDArray[np.uint8]:
@@ -92,6 +112,7 @@ def _places() -> npt.NDArray[np.uint8]:
 
 
 _PLACES = _places()
+_EIGHT = np.arange(8, dtype=np.int32)
 
 
 def _beyond(columns: int, rows: int) -> np.int32:
@@ -120,13 +141,27 @@ def _record(records, corners, at, more):
 
 
 @inner
-def stage_plain(corners, n, tile, lattice, scratch):
-    """Stage the n faces of a cluster of which all vertices have a place in the image, and make planes of them.
+def _eight_faces(face_ids, turns, first_face, first, scratch):
+    """Return the indices and the turns of eight faces of a cluster, from number ``first`` on; what follows is the last's."""
+    n = face_ids.shape[0]
+    if first + 8 <= n:
+        return load8(face_ids, first), as_int(load8(turns, first_face + first))
+    for k in range(8):
+        face = min(first + k, n - 1)
+        scratch.ids[k], scratch.turns[k] = face_ids[face], turns[first_face + face]
+    return load8(scratch.ids, 0), load8(scratch.turns, 0)
 
+
+@inner
+def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scratch):
+    """Stage the faces of a cluster of which all vertices have a place in the image, and make planes of them.
+
+    ``drawn`` is None or a `Drawn`; where that has records, those of the faces are written from ``number`` on.
     Returns how many a window holds, how many its upper half, how many its left side, how many are small but too large for
     windows, and how many are ``others``. Eight faces are looked at together; of the last ones some may be the next
     cluster's, or nobody's.
     """
+    n = face_ids.shape[0]
     records, chosen, small, both = scratch.records, scratch.chosen, tile.small, not tile.cull
     windows, halves, sides, smalls, larges = (
         chosen[WINDOWS], chosen[HALVES], chosen[SIDES], chosen[SMALL], chosen[LARGE],
@@ -137,9 +172,19 @@ def stage_plain(corners, n, tile, lattice, scratch):
         ax, ay, aw, a_box = _eight_vertices(records, corners, at)
         bx, by, bw, b_box = _eight_vertices(records, corners, at + np.uint64(1))
         cx, cy, cw, c_box = _eight_vertices(records, corners, at + np.uint64(2))
-        is_small, is_large = make_small(
+        is_small, is_large, made = make_small(
             first, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, scratch.planes, scratch.origins
         )  # fmt: skip
+        if drawn is not None:  # noqa: SIM102
+            if has_records(drawn):
+                ids, turns = _eight_faces(face_ids, drawn.turns, first_face, first, scratch)
+                put_records(
+                    drawn, number + first, ax, ay, aw, bx, by, bw, cx, cy, cw, made, tile.exactly, lattice,
+                    load8(scratch.origins, first), load8(scratch.origins, _F + first), ids,
+                    load8(_EIGHT, 0) + np.int32(first_face + first), turns,
+                )  # fmt: skip
+                store(drawn.ids, number + first, ids)
+                store(scratch.names, first, load8(_EIGHT, 0) + np.int32(number + first))
         box = doubles_in(most(shorts_in(a_box), most(shorts_in(b_box), shorts_in(c_box))))
         store(scratch.boxes, 2 * first, wholes_in(box))
         lasts, firsts = lower_half(box), upper_half(box)
@@ -150,14 +195,14 @@ def stage_plain(corners, n, tile, lattice, scratch):
             scratch.firsts, first, splat_like(more, np.int32(0)) - (minus_row * np.int32(STRIDE) + minus_col)
         )
         looked_at = (1 << min(n - first, 8)) - 1
-        drawn = bits_of(is_small & ((more & _NEGATIVE) == np.int32(0))) & looked_at
-        in_half = bits_of((more & _BEYOND_HALF) == np.int32(0)) & drawn
-        in_side = bits_of((more & _BEYOND_SIDE) == np.int32(0)) & drawn & ~in_half
-        in_window = bits_of((more & _BEYOND) == np.int32(0)) & drawn & ~(in_half | in_side)
+        seen = bits_of(is_small & ((more & _NEGATIVE) == np.int32(0))) & looked_at
+        in_half = bits_of((more & _BEYOND_HALF) == np.int32(0)) & seen
+        in_side = bits_of((more & _BEYOND_SIDE) == np.int32(0)) & seen & ~in_half
+        in_window = bits_of((more & _BEYOND) == np.int32(0)) & seen & ~(in_half | in_side)
         n_halves = _list(halves, n_halves, first, in_half)
         n_sides = _list(sides, n_sides, first, in_side)
         n_windows = _list(windows, n_windows, first, in_window)
-        n_small = _list(smalls, n_small, first, drawn & ~(in_half | in_side | in_window))
+        n_small = _list(smalls, n_small, first, seen & ~(in_half | in_side | in_window))
         n_large = _list(larges, n_large, first, bits_of(is_large) & looked_at)
     n_others = 0
     for k in range(np.uint64(n_large)):
@@ -193,10 +238,12 @@ def _list_other(corners, face, tile, scratch, at):
 
 
 @inner
-def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch):
+def stage_any(
+    corners, face_ids, first_face, tile, lattice, inverse, cells, bounds, drawn, number, scratch
+):  # fmt: skip
     """Stage the faces of a cluster of which vertices may have no place in the image, and make planes of them.
 
-    Returns how many are small, and how many are ``others``.
+    ``drawn`` and ``number`` are as in `stage_plain`. Returns how many are small, and how many are ``others``.
     """
     u_last, v_last = tile.n_cols - 1.0, tile.n_rows - 1.0
     least_pad, bulge, small, cull, n_rows, n_cols = (
@@ -261,13 +308,26 @@ def stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
             boxes, n_staged, np.int64(first_row), np.int64(first_col), np.int64(last_row), np.int64(last_col)
         )
         scratch.names[n_staged], scratch.chosen[SMALL, n_staged] = face_ids[face], n_staged
+        if drawn is not None:  # noqa: SIM102
+            if has_records(drawn):
+                scratch.names[n_staged], drawn.ids[number + n_staged] = number + n_staged, face_ids[face]
+                scratch.scene_places[n_staged] = first_face + face
+                scratch.turns[n_staged] = drawn.turns[first_face + face]
         n_staged += 1
     for i in range(0, n_staged, 8):
-        make_small(
-            i, load8(staged, i), load8(staged, _F + i), load8(staged, 2 * _F + i), load8(staged, 3 * _F + i),
-            load8(staged, 4 * _F + i), load8(staged, 5 * _F + i), load8(staged, 6 * _F + i), load8(staged, 7 * _F + i),
-            load8(staged, 8 * _F + i), small, not cull, lattice, scratch.planes, scratch.origins,
+        ax, ay, aw = load8(staged, i), load8(staged, _F + i), load8(staged, 2 * _F + i)
+        bx, by, bw = load8(staged, 3 * _F + i), load8(staged, 4 * _F + i), load8(staged, 5 * _F + i)
+        cx, cy, cw = load8(staged, 6 * _F + i), load8(staged, 7 * _F + i), load8(staged, 8 * _F + i)
+        _, _, made = make_small(
+            i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, not cull, lattice, scratch.planes, scratch.origins
         )  # fmt: skip
+        if drawn is not None:  # noqa: SIM102
+            if has_records(drawn):
+                put_records(
+                    drawn, number + i, ax, ay, aw, bx, by, bw, cx, cy, cw, made, tile.exactly, lattice,
+                    load8(scratch.origins, i), load8(scratch.origins, _F + i), load8(drawn.ids, number + i),
+                    load8(scratch.scene_places, i), load8(scratch.turns, i),
+                )  # fmt: skip
     return n_staged, n_others
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from depthraster.kernels.access import prefetch
 from depthraster.kernels.blocks import BLOCK_WIDTH
-from depthraster.kernels.clusters import MAX_VERTICES
+from depthraster.kernels.clusters import LANES, MAX_FACES, MAX_VERTICES
 from depthraster.kernels.cover import (
     EDGE_ROUNDING,
     SMALL,
@@ -24,6 +24,7 @@ from depthraster.kernels.cover import (
     draw_small,
     draw_windows,
 )
+from depthraster.kernels.drawn import forget, has_records, put_place
 from depthraster.kernels.jit import inner, lean_kernel
 from depthraster.kernels.lens import rounding_bound
 from depthraster.kernels.memory import LINE
@@ -35,6 +36,7 @@ from depthraster.kernels.staging import Tile, stage_any, stage_plain
 __all__ = ["draw_clusters"]
 
 _V = MAX_VERTICES
+_MOST = 2 * MAX_FACES + LANES  # records that one cluster may write
 
 _ROUNDING = 1e-3  # pixels, more than float32 rounds places by that are near a tile
 _BENT = 0.25  # pixels that the edges of small faces may leave their chords by
@@ -42,7 +44,7 @@ _TOO_NEAR = 1e-9  # of a cluster's size, before the camera: nearer vertices are 
 
 
 @inner
-def _ask_for(scene, clusters, at, names):
+def _ask_for(scene, clusters, at, drawn):
     """Have what is looked at of the cluster at ``at`` come nearer: where it lies is nothing that the machine foresees."""
     if at >= clusters.shape[0]:
         return
@@ -53,15 +55,18 @@ def _ask_for(scene, clusters, at, names):
         prefetch(scene.narrow, i)
     for i in range(3 * first_face, 3 * end_face, LINE):
         prefetch(scene.corners, i)
-    if names is not None:
+    if drawn is not None:
         for i in range(first_face, end_face, LINE // 4):
             prefetch(scene.face_ids, i)
+        if has_records(drawn):
+            for i in range(first_face, end_face, LINE):
+                prefetch(drawn.turns, i)
 
 
 @lean_kernel
 def draw_clusters(
     scene, clusters, view, f, lens, guard, bulge, small, inverse, cells, parallel, cull, bounds, row0, col0, n_rows, n_cols,
-    lattice, pixels, refs, names, hiding, occlusion, scratch,
+    lattice, pixels, refs, drawn, hiding, occlusion, scratch,
 ):  # fmt: skip
     """Draw the faces of ``clusters`` into the tile of n_rows x n_cols pixels whose first pixel is (row0, col0).
 
@@ -70,7 +75,7 @@ def draw_clusters(
     pixels) up to which ``bulge`` holds: an edge of squared length L2 leaves its chord in the image by at most
     ``bulge * L2`` pixels. Faces up to a squared size ``small`` (plane pixels) are drawn from distances to their own
     vertex in float32: it has to be few enough pixels for that, and a small angle. ``bounds`` is what `select.bound_rays`
-    says of the tile's rays. ``names`` is None or an int32 array as long as those of ``pixels`` that takes face indices.
+    says of the tile's rays. ``drawn`` is None or a `Drawn` that takes faces' names and, where there is room, their records.
     With ``hiding``, ``occlusion`` is what `occlusion.front_to_back` made of the clusters, and those that are hidden by then
     are left out.
     ``scratch`` is a `Scratch`.
@@ -88,7 +93,7 @@ def draw_clusters(
         least_pad, bulge = inverse.frame[8] + _ROUNDING, inverse.frame[9]
         loosely = least_pad == np.inf
     tile = Tile(
-        n_rows, n_cols, least_pad, bulge, least_pad + bulge * small, small, cull
+        n_rows, n_cols, least_pad, bulge, least_pad + bulge * small, small, cull, parallel
     )  # fmt: skip
     # Otherwise boxes are better drawn around each face by its size, or by the tile's rays.
     is_straight = (bulge * small < _BENT) & (not loosely)
@@ -98,6 +103,9 @@ def draw_clusters(
     us = scratch.places[:_V]
     scale = np.sqrt(view[2, 0] * view[2, 0] + view[2, 1] * view[2, 1] + view[2, 2] * view[2, 2])
     covered = 0.0
+    number = 0  # of the next record
+    if drawn is not None:
+        drawn.recorded[0] = 0
     for at in range(clusters.shape[0]):
         if hiding:
             if covered >= 1.0:
@@ -107,7 +115,7 @@ def draw_clusters(
                 continue
             covered += occlusion.cover[at]
         cluster = np.int64(clusters[at])
-        _ask_for(scene, clusters, at + 1, names)
+        _ask_for(scene, clusters, at + 1, drawn)
         n_vertices = np.int64(scene.n_vertices[cluster])
         first = scene.first_vertex[cluster]
         cx, cy, cz = scene.centre[cluster, 0], scene.centre[cluster, 1], scene.centre[cluster, 2]
@@ -125,25 +133,43 @@ def draw_clusters(
         first_face, end_face = scene.first_face[cluster], scene.first_face[cluster + 1]
         corners = scene.corners[3 * first_face : 3 * end_face]
         face_ids = scene.face_ids[first_face:end_face]
+        if drawn is not None:
+            number = drawn.recorded[0]
+            if has_records(drawn) & (number + _MOST > drawn.ids.shape[0]):
+                forget(drawn, n_rows)
+                number = drawn.recorded[0]
         if is_straight and turn_out(n_vertices, tile, placed, scratch.places, scratch.records):
             n_windows, n_halves, n_sides, n_small, n_others = stage_plain(
-                corners, face_ids.shape[0], tile, lattice, scratch
+                corners, face_ids, first_face, tile, lattice, drawn, number, scratch
             )
-            ids = face_ids
+            names, n_named = face_ids, face_ids.shape[0]
         else:
-            n_windows, n_halves, n_sides, ids = 0, 0, 0, scratch.names
-            n_small, n_others = stage_any(corners, face_ids, tile, lattice, inverse, cells, bounds, scratch)
+            n_windows, n_halves, n_sides = 0, 0, 0
+            n_small, n_others = stage_any(
+                corners, face_ids, first_face, tile, lattice, inverse, cells, bounds, drawn, number, scratch
+            )
+            names, n_named = scratch.names, n_small
+        if drawn is not None:  # noqa: SIM102
+            if has_records(drawn):
+                names = scratch.names
+                number += n_named
+                drawn.recorded[0] = number + n_others
         if loosely:
             draw_loose(
-                n_small, scratch.boxes, refs, blocks_across, scratch.staged, pixels, names, ids, scratch.planes,
+                n_small, scratch.boxes, refs, blocks_across, scratch.staged, pixels, drawn, names, scratch.planes,
                 scratch.origins,
             )  # fmt: skip
         else:
-            drawn = pixels, names, ids, scratch.planes, scratch.origins
-            draw_windows(scratch.chosen, n_windows, n_halves, n_sides, scratch.firsts, *drawn)
-            draw_small(n_small, scratch.chosen[SMALL], scratch.boxes, *drawn)
+            where = pixels, drawn, names, scratch.planes, scratch.origins
+            draw_windows(scratch.chosen, n_windows, n_halves, n_sides, scratch.firsts, *where)
+            draw_small(n_small, scratch.chosen[SMALL], scratch.boxes, *where)
         for i in range(n_others):
             face = others[i, 0]
+            name = face_ids[face]
+            if drawn is not None:  # noqa: SIM102
+                if has_records(drawn):
+                    put_place(drawn, number + i, name, first_face + face)
+                    name = np.int32(number + i)
             a, b, c = corners[3 * face], corners[3 * face + 1], corners[3 * face + 2]
             n_parts = 1
             if np.isnan(us[a] + us[b] + us[c]):
@@ -159,6 +185,6 @@ def draw_clusters(
                         continue
                     projected_planes(rx, ry, clipped[0], clipped[1], clipped[2], 0, part + 1, part + 2, plane)
                 draw_large(
-                    pixels, lattice, refs, names, face_ids[face], others[i, 1], others[i, 2], others[i, 3], others[i, 4],
+                    pixels, lattice, refs, drawn, name, others[i, 1], others[i, 2], others[i, 3], others[i, 4],
                     blocks_across, plane,
                 )  # fmt: skip

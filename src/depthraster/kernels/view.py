@@ -14,6 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from depthraster.kernels.blocks import BLOCK_HEIGHT, BLOCK_WIDTH, STRIDE
+from depthraster.kernels.derive import derive_tile
 from depthraster.kernels.jit import lean_kernel
 from depthraster.kernels.occlusion import front_to_back
 from depthraster.kernels.rays import fill_rays, lay_lattice
@@ -38,14 +39,15 @@ def _take(typing: Any, counter: Any) -> Any:
 @lean_kernel
 def draw_view(
     at_most, waiting, tiles, nodes, exact, spacing, nothing, finest, room, scene, camera, view, lens, guard, bulge, small,
-    cull, bounds, planes, chosen, lattice, pixels, all_refs, names, filling, occlusion, drawing, parallel, as_range,
-    background, with_alpha, image, ranges, face_index, streamed, lines,
+    cull, bounds, planes, chosen, lattice, pixels, all_refs, drawn, names, filling, occlusion, drawing, parallel, deriving,
+    meeting, as_range, background, with_alpha, image, ranges, face_index, streamed, lines,
 ):  # fmt: skip
     """Draw tiles (n, 4) of first row and column, rows and columns, from number ``waiting[0]`` on, which counts them.
 
-    Returns whether there may be more than the ``at_most`` that are drawn in one call. No cell is ``exact``. The other
-    arguments are those of the kernels that are called here. ``parallel`` is False, and comes in so that these are the
-    kernels that Python calls, and compiled once.
+    Returns whether there may be more than the ``at_most`` that are drawn in one call. No cell is ``exact``. ``deriving`` is
+    None or a `Deriving`, and ``drawn`` has records then; ``names`` are those of ``drawn``. The other arguments are those of
+    the kernels that are called here. ``parallel`` is False, and comes in so that these are the kernels that Python calls,
+    and compiled once.
     """
     f = lens[0]
     for _ in range(at_most):
@@ -70,8 +72,13 @@ def draw_view(
         )
         draw_clusters(
             scene, clusters, view, f, lens, guard, bulge, small, None, None, parallel, cull, bounds, row0, col0, n_rows,
-            n_cols, lattice, pixels, refs, names, hiding, occlusion, drawing,
+            n_cols, lattice, pixels, refs, drawn, hiding, occlusion, drawing,
         )  # fmt: skip
+        if deriving is not None:
+            derive_tile(
+                scene, deriving.faces, lattice, pixels, drawn, camera, deriving.rays, parallel, deriving.axes,
+                deriving.frame, row0, col0, n_rows, n_cols, row0, col0, deriving.surface, streamed, False, meeting,
+            )  # fmt: skip
         resolve_tile(
             lattice, pixels, names, f, row0, col0, n_rows, n_cols, as_range, background, with_alpha, image, ranges,
             face_index, streamed, lines,
