@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.attributes import Prepared
-from depthraster.kernels.blocks import Pixels
+from depthraster.kernels.blocks import STRIDE, Pixels
 from depthraster.kernels.channels import RUN
 from depthraster.kernels.derive import Deriving, Surface, derive_tile
 from depthraster.kernels.drawn import Drawn
-from depthraster.kernels.interpolate import interpolate_tile, nearest_tile
+from depthraster.kernels.interpolate import ROWS, interpolate_tile, name_vertices, nearest_tile, take_tile
 from depthraster.kernels.meeting import Meeting
 from depthraster.scene import Scene
 
@@ -143,7 +143,7 @@ class _Worker:
 
     def __init__(self, derivation: Derivation, largest: int, drawn: Drawn, meeting: Meeting) -> None:
         self._of, self._drawn, self._meeting = derivation, drawn, meeting
-        self._ids_of_run = np.empty(3 * RUN, np.uint32)
+        self._ids_of_run, self._values_of_run = np.empty(3 * RUN, np.uint32), np.zeros(ROWS * RUN)
         self._deriving: Deriving | None = None
         # Weights of a tile, where they are needed and nobody has asked for them.
         own = derivation._by_weights and "barycentric" not in derivation.images
@@ -191,13 +191,12 @@ class _Worker:
         """Write what the caller has given for vertices and faces; ``face_index`` (H, W), the tile in it, is written."""
         of = self._of
         row0, col0, n_rows, n_cols = tile
-        arrays, corners = of._scene._arrays, of._scene._corners
         surface, at = self._surface(tile)
-        lookup = (arrays, corners, of._places, self._drawn.names, surface.barycentric, *at)
+        if of._by_weights:
+            name_vertices(of._scene._arrays, of._scene._corners, of._places, self._drawn)
+        lookup, work = (self._drawn, surface.barycentric, *at), (self._ids_of_run, self._values_of_run)
         if of._smooth is not None:
-            interpolate_tile(
-                *lookup, of._axes, *tile, of._vertex_normals, np.float32(0.0), of._smooth, self._ids_of_run
-            )
+            interpolate_tile(*lookup, of._axes, *tile, of._vertex_normals, np.float32(0.0), of._smooth, *work)
         for name, attribute in of._attributes.items():
             image = of.attribute_images[name]
             channels = attribute.values.shape[1]
@@ -210,26 +209,36 @@ class _Worker:
                     attribute.values,
                     attribute.values.dtype.type(attribute.background),
                     flat,
-                    self._ids_of_run,
+                    *work,
                 )
                 continue
             where = slice(row0, row0 + n_rows), slice(col0, col0 + n_cols)
             if attribute.interpolated:  # then converted: rounded, if that is to integers
                 mean = np.empty((n_rows, n_cols * channels), attribute.values.dtype)
                 nothing = attribute.values.dtype.type(0)
-                interpolate_tile(
-                    *lookup, None, 0, 0, n_rows, n_cols, attribute.values, nothing, mean, self._ids_of_run
-                )
+                interpolate_tile(*lookup, None, 0, 0, n_rows, n_cols, attribute.values, nothing, mean, *work)
                 if attribute.dtype.kind in "iu":
                     np.rint(mean, out=mean)
                 image[where] = mean.reshape(image[where].shape)
                 image[where][face_index[where] < 0] = attribute.background
                 continue
             if attribute.on_vertices:
-                ids = self._ids[: n_rows * n_cols].reshape(n_rows, n_cols)
-                nearest_tile(*lookup, n_rows, n_cols, ids, self._ids_of_run)
+                nearest_tile(
+                    *lookup,
+                    n_rows,
+                    n_cols,
+                    self._ids[: n_rows * n_cols].reshape(n_rows, n_cols),
+                    self._ids_of_run,
+                )
+                take_tile(self._ids, n_cols, *tile, *_as_bits(attribute, image))
             else:
-                ids = face_index[where].astype(np.int64)
-            found = attribute.values.take(ids.reshape(-1), axis=0, mode="clip")
-            found[ids.reshape(-1) < 0] = attribute.background
-            image[where] = found.reshape(image[where].shape)
+                take_tile(self._drawn.names, STRIDE, *tile, *_as_bits(attribute, image))
+
+
+def _as_bits(
+    attribute: Prepared, image: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return an attribute's values, background and image as whole numbers with the same bits: of few types."""
+    kind = np.dtype(f"u{min(attribute.dtype.itemsize, 8)}")
+    background = np.full(attribute.values.shape[1], attribute.background, attribute.dtype)
+    return attribute.values.view(kind), background.view(kind), image.reshape(len(image), -1).view(kind)

@@ -216,7 +216,8 @@ def derive_tile(
     takes normals from the scene's axes to those of the image, ``frame`` (3, 4) positions relative to the camera's centre to
     the image's. The tile is n_rows x n_cols pixels at (row0, col0); of ``barycentric``, which may be an image of the tile
     alone, at (row_b, col_b). Where no face is seen there are 0 0 0 for weights and normals, NaN for the others. With
-    ``streamed`` images are written past the caches, but for ``barycentric`` where that is ``read_again``. ``work`` is a
+    ``streamed`` images are written past the caches, but for ``barycentric`` where that is ``read_again``; the numbers of
+    records are kept then, too. ``work`` is a
     `Meeting`.
     """
     if (
@@ -246,6 +247,8 @@ def derive_tile(
             hit = name > np.int32(-1)
             none = splat_like(name, np.int32(-1))
             store(names, at, choose(hit, ids, none))
+            if read_again:
+                store(drawn.numbers, at, name)
             turn = choose(hit, kind & np.int32(EXACTLY - 1), none)
             x, y = load16(pixels.x, at), load16(pixels.y, at)
             if bits_of(hit & (kind > np.int32(EXACTLY - 1))) != 0:

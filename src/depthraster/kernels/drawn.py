@@ -34,21 +34,29 @@ from depthraster.kernels.simd import (
     splat_like,
 )
 
-__all__ = ["EXACTLY", "FIELDS", "Drawn", "drawn_faces", "forget", "has_records", "put_place", "put_records"]
+__all__ = [
+    "EXACTLY",
+    "FIELDS",
+    "PLACE",
+    "Drawn",
+    "drawn_faces",
+    "forget",
+    "has_records",
+    "put_place",
+    "put_records",
+]
 
 FIELDS = 16  # of a record, int32 or the bits of float32:
 # the lattice's point next to vertex a; slopes of the weights of b and of c along x and y, per step; by how much of a's 1/Z
 # that of b and of c is greater; Z of a, two fields; the unit normal along the image's axes; the index in the caller's mesh,
 # the place in the scene, and `CornerArrays.turns`, plus `EXACTLY`.
-_ID, _PLACE, _KIND = 13, 14, 15
+_ID, PLACE, _KIND = 13, 14, 15
 EXACTLY = 4  # the vertices have to be looked at
 
 # Numbers of all pixels that may show faces, and as much again: a tile forgets once for so many faces.
 _CAPACITY = 2 * (MAX_TILE + BLOCK_HEIGHT) * STRIDE
 
-_NARROW = (
-    1e-8  # squared width in plane pixels, below which 1e-12, by which places are off, turns a face by much
-)
+_NARROW = 1e-8  # squared width in plane pixels; places are off by 1e-12, which turns narrower faces by much
 _DEEP = 0.5  # part of 1/Z that it may differ by across a face, for weights in float32
 
 
@@ -56,13 +64,19 @@ class Drawn(NamedTuple):
     """What becomes of faces that are drawn; one for each thread."""
 
     names: npt.NDArray[np.int32]  # as long as a tile's pixels: -1 where no face is seen
+    numbers: npt.NDArray[
+        np.int32
+    ]  # likewise, the names that there were before they became the caller's indices
     # Without elements where names are indices of the caller's. Record -1, the first of these, is empty.
     records: npt.NDArray[np.int32]  # (FIELDS + n FIELDS,)
     ids: npt.NDArray[
         np.int32
     ]  # (n,) indices in the caller's mesh, by which of equal depths the first is seen
     moved: npt.NDArray[np.int32]  # (n,) `forget` works in it
-    recorded: npt.NDArray[np.int64]  # (1,) how many
+    vertices: npt.NDArray[
+        np.uint32
+    ]  # (3 + 3 n,) the caller's indices of their vertices, where those are looked up
+    recorded: npt.NDArray[np.int64]  # (1,) how many records there are
     axes: npt.NDArray[
         np.float32
     ]  # (3, 3) takes planes' normals, f X, f Y and Z being coordinates, to the image's axes
@@ -74,10 +88,18 @@ def drawn_faces(names: npt.NDArray[np.int32], with_records: bool, capacity: int 
     n = capacity if with_records else 0
     records = aligned_empty(((n + 1) * FIELDS,), np.int32)
     records[:FIELDS] = 0
+    numbers = aligned(names.shape if with_records else (0,), np.int32)
     return Drawn(
-        names, records, np.empty(n, np.int32), np.empty(n, np.int32), np.zeros(1, np.int64),
-        aligned((3, 3), np.float32), np.empty(0, np.uint8),
-    )  # fmt: skip
+        names=names,
+        numbers=numbers,
+        records=records,
+        ids=np.empty(n, np.int32),
+        moved=np.empty(n, np.int32),
+        vertices=np.zeros(3 * (n + 1), np.uint32),
+        recorded=np.zeros(1, np.int64),
+        axes=aligned((3, 3), np.float32),
+        turns=np.empty(0, np.uint8),
+    )
 
 
 @inner
@@ -113,7 +135,7 @@ def forget(drawn, n_rows):
 def put_place(drawn, number, name, place):
     """Write the record of a face whose vertices have to be looked at."""
     first = FIELDS * (number + 1)
-    drawn.records[first + _ID], drawn.records[first + _PLACE] = name, place
+    drawn.records[first + _ID], drawn.records[first + PLACE] = name, place
     drawn.records[first + _KIND] = np.int32(drawn.turns[place]) | np.int32(EXACTLY)
     drawn.ids[number] = name
 

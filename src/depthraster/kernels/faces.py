@@ -19,19 +19,22 @@ PLACES = 64  # of `face_ids`, that share an entry of `FacePlaces.clusters`
 @inner
 def cluster_of(faces, place):
     """Return the cluster that holds a place of `face_ids`, without a branch."""
-    return np.int64(faces.clusters[place // PLACES]) + np.int64(faces.hints[place] >> 2)
+    at = np.uint64(
+        place
+    )  # unsigned, here and below, for which the compiler does not provide as for negative ones
+    return np.int64(faces.clusters[at // np.uint64(PLACES)]) + np.int64(faces.hints[at] >> 2)
 
 
 @inner
 def corners_of(scene, faces, place):
     """Return the local numbers of a face's vertices in the order in which the caller's mesh has them."""
-    shift = np.int64(faces.hints[place] & 3) * 2
+    shift = np.int64(faces.hints[np.uint64(place)] & 3) * 2
     first, corners = 3 * place, scene.corners
     # Turned by 0, 1, 2: the first of the caller's is at 0, 2, 1, the second at 1, 0, 2, the third at 2, 1, 0.
     return (
-        np.int64(corners[first + ((0b011000 >> shift) & 3)]),
-        np.int64(corners[first + ((0b100001 >> shift) & 3)]),
-        np.int64(corners[first + ((0b000110 >> shift) & 3)]),
+        np.int64(corners[np.uint64(first + ((0b011000 >> shift) & 3))]),
+        np.int64(corners[np.uint64(first + ((0b100001 >> shift) & 3))]),
+        np.int64(corners[np.uint64(first + ((0b000110 >> shift) & 3))]),
     )
 
 
@@ -63,13 +66,12 @@ def vertices_of(scene, faces, name, ox, oy, oz):
 
 
 @inner
-def vertex_ids_of(scene, corners, faces, name):
-    """Return the caller's indices of a face's vertices, in the caller's order.
+def vertex_ids_of(scene, corners, faces, place):
+    """Return the caller's indices of the vertices of the face at a place, in the caller's order.
 
     ``corners`` is the tuple of arrays of ``scene.py`` that names vertices.
     """
-    place = np.int64(faces.places[name])
-    first = corners.first_id[cluster_of(faces, place)]
+    first = corners.first_id[np.uint64(cluster_of(faces, place))]
     a, b, c = corners_of(scene, faces, place)
     ids = corners.vertex_ids
-    return np.int64(ids[first + a]), np.int64(ids[first + b]), np.int64(ids[first + c])
+    return ids[np.uint64(first + a)], ids[np.uint64(first + b)], ids[np.uint64(first + c)]
