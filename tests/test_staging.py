@@ -29,7 +29,7 @@ def _turn_out(n, tile, work):
 
 @numba.njit
 def _stage(corners, face_ids, tile, lattice, work):
-    return stage_plain(corners, face_ids, 0, tile, lattice, None, 0, work)
+    return stage_plain(corners, face_ids, 0, tile, lattice, None, 0, work)[:5]
 
 
 @numba.njit

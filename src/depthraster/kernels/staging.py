@@ -156,10 +156,10 @@ def _eight_faces(face_ids, turns, first_face, first, scratch):
 def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scratch):
     """Stage the faces of a cluster of which all vertices have a place in the image, and make planes of them.
 
-    ``drawn`` is None or a `Drawn`; where that has records, those of the faces are written from ``number`` on.
-    Returns how many a window holds, how many its upper half, how many its left side, how many are small but too large for
-    windows, and how many are ``others``. Eight faces are looked at together; of the last ones some may be the next
-    cluster's, or nobody's.
+    ``drawn`` is None or a `Drawn`; where that has records, those of small faces are written from ``number`` on, of eight
+    faces together of which one may be seen. Returns how many a window holds, how many its upper half, how many its left
+    side, how many are small but too large for windows, how many are ``others``, and which record is the next. Eight faces
+    are looked at together; of the last ones some may be the next cluster's, or nobody's.
     """
     n = face_ids.shape[0]
     records, chosen, small, both = scratch.records, scratch.chosen, tile.small, not tile.cull
@@ -175,16 +175,6 @@ def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scr
         is_small, is_large, made = make_small(
             first, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, scratch.planes, scratch.origins
         )  # fmt: skip
-        if drawn is not None:  # noqa: SIM102
-            if has_records(drawn):
-                ids, turns = _eight_faces(face_ids, drawn.turns, first_face, first, scratch)
-                put_records(
-                    drawn, number + first, ax, ay, aw, bx, by, bw, cx, cy, cw, made, tile.exactly, lattice,
-                    load8(scratch.origins, first), load8(scratch.origins, _F + first), ids,
-                    load8(_EIGHT, 0) + np.int32(first_face + first), turns,
-                )  # fmt: skip
-                store(drawn.ids, number + first, ids)
-                store(scratch.names, first, load8(_EIGHT, 0) + np.int32(number + first))
         box = doubles_in(most(shorts_in(a_box), most(shorts_in(b_box), shorts_in(c_box))))
         store(scratch.boxes, 2 * first, wholes_in(box))
         lasts, firsts = lower_half(box), upper_half(box)
@@ -196,6 +186,17 @@ def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scr
         )
         looked_at = (1 << min(n - first, 8)) - 1
         seen = bits_of(is_small & ((more & _NEGATIVE) == np.int32(0))) & looked_at
+        if drawn is not None:  # noqa: SIM102
+            if has_records(drawn) and seen != 0:
+                ids, turns = _eight_faces(face_ids, drawn.turns, first_face, first, scratch)
+                put_records(
+                    drawn, number, ax, ay, aw, bx, by, bw, cx, cy, cw, made, tile.exactly, lattice,
+                    load8(scratch.origins, first), load8(scratch.origins, _F + first), ids,
+                    load8(_EIGHT, 0) + np.int32(first_face + first), turns,
+                )  # fmt: skip
+                store(drawn.ids, number, ids)
+                store(scratch.names, first, load8(_EIGHT, 0) + np.int32(number))
+                number += 8
         in_half = bits_of((more & _BEYOND_HALF) == np.int32(0)) & seen
         in_side = bits_of((more & _BEYOND_SIDE) == np.int32(0)) & seen & ~in_half
         in_window = bits_of((more & _BEYOND) == np.int32(0)) & seen & ~(in_half | in_side)
@@ -207,7 +208,7 @@ def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scr
     n_others = 0
     for k in range(np.uint64(n_large)):
         n_others += _list_other(corners, np.int64(larges[k]), tile, scratch, n_others)
-    return n_windows, n_halves, n_sides, n_small, n_others
+    return n_windows, n_halves, n_sides, n_small, n_others, number
 
 
 @inlined
@@ -243,7 +244,8 @@ def stage_any(
 ):  # fmt: skip
     """Stage the faces of a cluster of which vertices may have no place in the image, and make planes of them.
 
-    ``drawn`` and ``number`` are as in `stage_plain`. Returns how many are small, and how many are ``others``.
+    ``drawn`` and ``number`` are as in `stage_plain`. Returns how many are small, how many are ``others``, and which record
+    is the next.
     """
     u_last, v_last = tile.n_cols - 1.0, tile.n_rows - 1.0
     least_pad, bulge, small, cull, n_rows, n_cols = (
@@ -328,7 +330,7 @@ def stage_any(
                     load8(scratch.origins, i), load8(scratch.origins, _F + i), load8(drawn.ids, number + i),
                     load8(scratch.scene_places, i), load8(scratch.turns, i),
                 )  # fmt: skip
-    return n_staged, n_others
+    return n_staged, n_others, number + n_staged
 
 
 @inner

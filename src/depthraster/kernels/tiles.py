@@ -139,20 +139,19 @@ def draw_clusters(
                 forget(drawn, n_rows)
                 number = drawn.recorded[0]
         if is_straight and turn_out(n_vertices, tile, placed, scratch.places, scratch.records):
-            n_windows, n_halves, n_sides, n_small, n_others = stage_plain(
+            n_windows, n_halves, n_sides, n_small, n_others, number = stage_plain(
                 corners, face_ids, first_face, tile, lattice, drawn, number, scratch
             )
-            names, n_named = face_ids, face_ids.shape[0]
+            names = face_ids
         else:
             n_windows, n_halves, n_sides = 0, 0, 0
-            n_small, n_others = stage_any(
+            n_small, n_others, number = stage_any(
                 corners, face_ids, first_face, tile, lattice, inverse, cells, bounds, drawn, number, scratch
             )
-            names, n_named = scratch.names, n_small
+            names = scratch.names
         if drawn is not None:  # noqa: SIM102
             if has_records(drawn):
                 names = scratch.names
-                number += n_named
                 drawn.recorded[0] = number + n_others
         if loosely:
             draw_loose(
