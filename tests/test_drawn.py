@@ -56,6 +56,22 @@ def test_where_room_is_scarce_hidden_faces_are_forgotten(lens, monkeypatch):
     assert most > 5 * n
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 65, 127, 128, 129, 300])
+def test_records_are_of_faces_alone(n, monkeypatch):
+    """Faces are recorded eight at a time; what is beyond a cluster's last, of the scene's last, too, is no record."""
+    made = with_room_for(drawn._CAPACITY, monkeypatch)
+    rng = np.random.default_rng(n)
+    mesh = meshes.soup(rng, n, 0.3, (0.05, 0.3))
+    scene, calibration = dr.Scene(*mesh), cameras.calibration("survey", 120, 90)
+    render(scene, calibration, ("normal",), attributes={"x": mesh[0][:, 0]}, cull_faces=False, threads=1)
+    (room,) = (room for room in made if room.ids.size)
+    places = room.records.reshape(-1, drawn.FIELDS)[1 : 1 + room.recorded[0], drawn.PLACE]
+    assert 0 < len(places) <= 2 * n  # large ones have two
+    assert places.min() >= 0
+    assert places.max() < n
+    np.testing.assert_array_equal(room.ids[: len(places)], scene._arrays.face_ids[places])
+
+
 def test_there_is_room_for_all_pixels_of_a_tile():
     assert drawn._CAPACITY >= (MAX_TILE + BLOCK_HEIGHT) * STRIDE + 10_000
 

@@ -196,7 +196,7 @@ def stage_plain(corners, face_ids, first_face, tile, lattice, drawn, number, scr
                 )  # fmt: skip
                 store(drawn.ids, number, ids)
                 store(scratch.names, first, load8(_EIGHT, 0) + np.int32(number))
-                number += 8
+                number += min(n - first, 8)  # what comes after the last is no face, and written over
         in_half = bits_of((more & _BEYOND_HALF) == np.int32(0)) & seen
         in_side = bits_of((more & _BEYOND_SIDE) == np.int32(0)) & seen & ~in_half
         in_window = bits_of((more & _BEYOND) == np.int32(0)) & seen & ~(in_half | in_side)
