@@ -139,6 +139,42 @@ def test_faces_of_every_size_and_shape_in_one_image(lens):
     assert n_sure > 10_000
 
 
+@pytest.mark.parametrize("slope", [1.0, 2.0, 10.0, 60.0])
+@pytest.mark.parametrize(
+    ("f", "width"), [(1000, 1e-3), (5000, 2e-4), (5000, 1e-2), (5000, 0.5), (20000, 1e-3)]
+)
+def test_slivers_are_met_where_they_are(f, width, slope):
+    """A tilted strip of slivers 15 pixels long, drawn as small faces: two of the weights run along each of them."""
+    n, wide, half = 2000, width / f * 100.0, 7.5 / f * 100.0
+    x, end = (np.arange(n + 1) - n / 2) * wide, np.full(n + 1, half)
+    plane = np.concatenate([np.column_stack([x, -end]), np.column_stack([x, end])])
+    c, s = np.cos(0.6), np.sin(0.6)
+    plane = plane @ np.array([[c, s], [-s, c]])
+    k = np.arange(n)
+    faces = np.concatenate(
+        [np.column_stack([k, k + 1, k + n + 1]), np.column_stack([k + 1, k + n + 2, k + n + 1])]
+    )
+    vertices = np.column_stack([plane, 100.0 + slope * (plane @ [-s, c])])
+    calibration, seen = dr.Calibration(width=64, height=64, f=f), 0
+    for place in np.random.default_rng(0).uniform(-0.01, 0.01, (6, 2)):
+        transform = np.eye(4)
+        transform[:2, 3] = place
+        seen += check((vertices, faces), transform, calibration, cull_faces=False)[1]
+    assert seen > 10
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_angles_are_the_same_at_any_scale(scale):
+    mesh = meshes.terrain(np.random.default_rng(13), 30, 30, 60.0, 15.0, 4.0)
+    calibration, transform = cameras.calibration("survey", 60, 40), np.diag([scale, scale, scale, 1.0])
+    names = ("normal", "view_angle")
+    expected = dr.render(mesh, np.eye(4), calibration, names)
+    found = dr.render((mesh[0] * scale, mesh[1]), transform, calibration, names)
+    for name in names:
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0, atol=1e-5)
+    assert np.isfinite(expected.view_angle).mean() > 0.5
+
+
 @pytest.mark.parametrize("place", [(0, 0, 0), (4.5e5, 5.2e6, 312.0), (4.1e6, 6.2e5, 4.8e6)])
 @pytest.mark.parametrize("lens", ["survey", "fisheye 220 distorted", "spherical", "orthographic"])
 def test_positions_keep_their_digits_anywhere(lens, place):
@@ -461,6 +497,11 @@ def test_pixels_that_the_lens_does_not_image_are_background():
             "is nan, which int32 cannot hold",
         ),
         ({"vertex_normals": np.zeros((20, 3))}, ValueError, r"\(12, 3\) is needed"),
+        (
+            {"vertex_normals": np.where(np.arange(36).reshape(12, 3) == 16, np.nan, 1.0)},
+            ValueError,
+            "vertex_normals are not finite at 1 of 12 vertices, first at vertex 5",
+        ),
         ({"vertex_normals": np.zeros((12, 3), complex)}, TypeError, "vertex_normals are of type complex128"),
         ({"normal_frame": "world"}, ValueError, "normal_frame is 'world'"),
         ({"position_frame": None}, TypeError, "has the chunk a transform"),

@@ -84,7 +84,15 @@ def checked_vertex_normals(normals: npt.ArrayLike, n_vertices: int) -> npt.NDArr
             f"vertex_normals have the shape {array.shape}; ({n_vertices}, 3) is needed: pass a normal for each vertex of "
             "the mesh"
         )
-    return np.ascontiguousarray(array, dtype=np.float64)
+    found = np.ascontiguousarray(array, dtype=np.float64)
+    finite = np.isfinite(found).all(axis=1)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        raise ValueError(
+            f"vertex_normals are not finite at {n_vertices - int(finite.sum())} of {n_vertices} vertices, first at vertex "
+            f"{at}; finite numbers are needed: mend them, or give 0 0 0 where there is no normal"
+        )
+    return found
 
 
 def _prepared(name: str, given: Any, n_vertices: int, n_faces: int) -> Prepared:

@@ -114,7 +114,7 @@ class Derivation:
         ``matrix`` (3, 4) is that of `pipeline._Tiles`, ``drawn`` has records.
         """
         linear = matrix[:, :3]
-        drawn.axes[...] = self._axes @ linear.T
+        drawn.axes[...] = self._axes @ (linear.T / np.linalg.norm(linear[2]))  # a chunk's scale may be any
         rays = np.asarray(np.linalg.inv(linear), np.float64)
         return Deriving(self._places, rays, self._axes, self._frame, self._surface)
 

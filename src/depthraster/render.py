@@ -130,8 +130,8 @@ def render(
         Arrays with a row for each vertex or each face of the mesh as it was given, by names of your choice: labels,
         colours, confidences. They become ``Layers.attributes``. `Attribute` says how pixels get their values.
     vertex_normals : (V, 3) array of float, optional
-        Normals at the vertices, chunk frame, any length: ``normal`` is then interpolated between them. ``view_angle`` stays
-        that of the face.
+        Normals at the vertices, chunk frame, any length, finite: ``normal`` is then interpolated between them, 0 0 0 where
+        they cancel. ``view_angle`` stays that of the face.
     normal_frame : {"camera", "chunk"} or (4, 4) array
         What normals are given along: the camera's axes, the chunk's, or those to which a transform leads from the chunk:
         ``chunk.transform`` for the world.

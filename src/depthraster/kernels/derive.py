@@ -22,7 +22,7 @@ from depthraster.kernels.blocks import STRIDE
 from depthraster.kernels.channels import RUN, write_half, write_one, write_three
 from depthraster.kernels.drawn import EXACTLY, FIELDS
 from depthraster.kernels.jit import inlined, inner, lean_kernel
-from depthraster.kernels.meeting import NORMAL, POSITION, RAY, SPARE, WEIGHTS, meet, prepare, row_of
+from depthraster.kernels.meeting import NORMAL, POSITION, SPARE, WEIGHTS, meet, prepare, row_of
 from depthraster.kernels.shuffles import doubles_in, eight, pairs, singles_in, transposed16
 from depthraster.kernels.simd import (
     as_double,
@@ -182,18 +182,28 @@ def _turned(x, y, z, axes):
 
 
 @inner
-def _ray_along(frame, row, rays, lattice):
+def _ray_along(frame, row, rays, lattice, parallel):
     """Return what a ray has along a frame's axis: by a step of the lattice across, by one down, and where it begins."""
     across = frame[row, 0] * rays[0, 0] + frame[row, 1] * rays[1, 0] + frame[row, 2] * rays[2, 0]
     down = frame[row, 0] * rays[0, 1] + frame[row, 1] * rays[1, 1] + frame[row, 2] * rays[2, 1]
     first = frame[row, 0] * rays[0, 2] + frame[row, 1] * rays[1, 2] + frame[row, 2] * rays[2, 2]
+    if parallel:
+        return 0.0, 0.0, first
     return across * lattice[2], down * lattice[2], across * lattice[0] + down * lattice[1] + first
 
 
+@inner
+def _ray_along_in_single(frame, row, rays, lattice, parallel):
+    """Do what `_ray_along` does, in float32 and where a chunk's scale is one."""
+    across, down, first = _ray_along(frame, row, rays, lattice, parallel)
+    per = 1.0 / np.sqrt(rays[0, 2] ** 2 + rays[1, 2] ** 2 + rays[2, 2] ** 2)
+    return np.float32(across * per), np.float32(down * per), np.float32(first * per)
+
+
 @inlined
-def _far_along(x, y, z, across, down, first, start):
-    """Return how far along an axis points are: by their Z, in float64, along rays that `_ray_along` describes."""
-    return multiply_add(z, multiply_add(x, across, multiply_add(y, down, first)), start)
+def _linear(x, y, across, down, first):
+    """Return what rays have along an axis, see `_ray_along`."""
+    return multiply_add(x, across, multiply_add(y, down, first))
 
 
 @inlined
@@ -217,8 +227,7 @@ def derive_tile(
     the image's. The tile is n_rows x n_cols pixels at (row0, col0); of ``barycentric``, which may be an image of the tile
     alone, at (row_b, col_b). Where no face is seen there are 0 0 0 for weights and normals, NaN for the others. With
     ``streamed`` images are written past the caches, but for ``barycentric`` where that is ``read_again``; the numbers of
-    records are kept then, too. ``work`` is a
-    `Meeting`.
+    records are kept then, too. ``work`` is a `Meeting`.
     """
     if (
         row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0
@@ -226,12 +235,12 @@ def derive_tile(
         return
     single, exact, names = work.single, work.exact, drawn.names
     prepare(lattice, camera, rays, parallel, frame, exact)
-    u_x, u_y, u_0 = _ray_along(axes, 0, rays, lattice)
-    v_x, v_y, v_0 = _ray_along(axes, 1, rays, lattice)
-    w_x, w_y, w_0 = _ray_along(axes, 2, rays, lattice)
-    x_x, x_y, x_0 = _ray_along(frame, 0, rays, lattice)
-    y_x, y_y, y_0 = _ray_along(frame, 1, rays, lattice)
-    z_x, z_y, z_0 = _ray_along(frame, 2, rays, lattice)
+    u_x, u_y, u_0 = _ray_along_in_single(axes, 0, rays, lattice, parallel)
+    v_x, v_y, v_0 = _ray_along_in_single(axes, 1, rays, lattice, parallel)
+    w_x, w_y, w_0 = _ray_along_in_single(axes, 2, rays, lattice, parallel)
+    x_x, x_y, x_0 = _ray_along(frame, 0, rays, lattice, parallel)
+    y_x, y_y, y_0 = _ray_along(frame, 1, rays, lattice, parallel)
+    z_x, z_y, z_0 = _ray_along(frame, 2, rays, lattice, parallel)
     x_start, y_start, z_start = frame[0, 3], frame[1, 3], frame[2, 3]
     with_weights, with_positions = surface.barycentric.size > 0, surface.position.size > 0
     with_normals, with_angles = surface.normal.size > 0, surface.view_angle.size > 0
@@ -251,61 +260,62 @@ def derive_tile(
                 store(drawn.numbers, at, name)
             turn = choose(hit, kind & np.int32(EXACTLY - 1), none)
             x, y = load16(pixels.x, at), load16(pixels.y, at)
-            if bits_of(hit & (kind > np.int32(EXACTLY - 1))) != 0:
+            exactly = bits_of(hit & (kind > np.int32(EXACTLY - 1))) != 0
+            if exactly:
                 store(work.places, 0, place)
                 meet(scene, faces, parallel, x, y, turn, work)
-                b, c = row_of(single, WEIGHTS), row_of(single, WEIGHTS + _N)
                 a = row_of(single, WEIGHTS + 2 * _N)
-                p, q, r = _unit(
-                    row_of(single, NORMAL), row_of(single, NORMAL + _N), row_of(single, NORMAL + 2 * _N), hit, axes
-                )  # fmt: skip
-                left_x, right_x = load8(exact, POSITION), load8(exact, POSITION + 8)
-                left_y, right_y = load8(exact, POSITION + _N), load8(exact, POSITION + _N + 8)
-                left_z, right_z = load8(exact, POSITION + 2 * _N), load8(exact, POSITION + 2 * _N + 8)
-                u, v, w = _turned(
-                    row_of(single, RAY), row_of(single, RAY + _N), row_of(single, RAY + 2 * _N), axes
-                )
+                b, c, part = row_of(single, WEIGHTS), row_of(single, WEIGHTS + _N), splat_like(a, _ZERO)
             else:
                 a, b, c, part = _by_record(
                     as_float(x - column), as_float(y - down), singles_in(b_x), singles_in(b_y), singles_in(c_x),
                     singles_in(c_y), singles_in(to_b), singles_in(to_c),
                 )  # fmt: skip
-                zero = splat_like(a, _ZERO)
-                p = choose(hit, singles_in(normal_x), zero)
-                q = choose(hit, singles_in(normal_y), zero)
-                r = choose(hit, singles_in(normal_z), zero)
-                across, along = as_float(x), as_float(y)
-                u = multiply_add(
-                    across, np.float32(u_x), multiply_add(along, np.float32(u_y), np.float32(u_0))
-                )
-                v = multiply_add(
-                    across, np.float32(v_x), multiply_add(along, np.float32(v_y), np.float32(v_0))
-                )
-                w = multiply_add(
-                    across, np.float32(w_x), multiply_add(along, np.float32(w_y), np.float32(w_0))
-                )
-                fx, fy = as_double(eight(x, 0)), as_double(eight(y, 0))
-                z = _z(doubles_in(pairs(low, high, 0)), eight(part, 0), eight(name, 0))
-                left_x = _far_along(fx, fy, z, x_x, x_y, x_0, x_start)
-                left_y = _far_along(fx, fy, z, y_x, y_y, y_0, y_start)
-                left_z = _far_along(fx, fy, z, z_x, z_y, z_0, z_start)
-                fx, fy = as_double(eight(x, 1)), as_double(eight(y, 1))
-                z = _z(doubles_in(pairs(low, high, 1)), eight(part, 1), eight(name, 1))
-                right_x = _far_along(fx, fy, z, x_x, x_y, x_0, x_start)
-                right_y = _far_along(fx, fy, z, y_x, y_y, y_0, y_start)
-                right_z = _far_along(fx, fy, z, z_x, z_y, z_0, z_start)
             if with_weights:
                 a, b, c = _in_order(a, b, c, turn)
                 channels = surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)]
                 write_three(channels, a, b, c, single, SPARE, streamed and not read_again)
-            if with_angles:
-                angle = _angle(p, q, r, u, v, w, hit)
-                write_one(surface.view_angle[row0 + row, left : left + width], angle, single, SPARE, streamed)
-            if with_normals:
-                channels = surface.normal[row0 + row, 3 * left : 3 * (left + width)]
-                write_three(channels, p, q, r, single, SPARE, streamed)
+            if with_angles or with_normals:
+                if exactly:
+                    p, q, r = _unit(
+                        row_of(single, NORMAL), row_of(single, NORMAL + _N), row_of(single, NORMAL + 2 * _N), hit, axes
+                    )  # fmt: skip
+                else:
+                    zero = splat_like(a, _ZERO)
+                    p = choose(hit, singles_in(normal_x), zero)
+                    q = choose(hit, singles_in(normal_y), zero)
+                    r = choose(hit, singles_in(normal_z), zero)
+                if with_angles:
+                    fx, fy = as_float(x), as_float(y)
+                    u, v, w = (
+                        _linear(fx, fy, u_x, u_y, u_0),
+                        _linear(fx, fy, v_x, v_y, v_0),
+                        _linear(fx, fy, w_x, w_y, w_0),
+                    )
+                    angle = _angle(p, q, r, u, v, w, hit)
+                    write_one(
+                        surface.view_angle[row0 + row, left : left + width], angle, single, SPARE, streamed
+                    )
+                if with_normals:
+                    channels = surface.normal[row0 + row, 3 * left : 3 * (left + width)]
+                    write_three(channels, p, q, r, single, SPARE, streamed)
             if with_positions:
                 places = surface.position[row0 + row, 3 * left : 3 * (left + width)]
+                if exactly:
+                    left_x, right_x = load8(exact, POSITION), load8(exact, POSITION + 8)
+                    left_y, right_y = load8(exact, POSITION + _N), load8(exact, POSITION + _N + 8)
+                    left_z, right_z = load8(exact, POSITION + 2 * _N), load8(exact, POSITION + 2 * _N + 8)
+                else:
+                    dx, dy = as_double(eight(x, 0)), as_double(eight(y, 0))
+                    z = _z(doubles_in(pairs(low, high, 0)), eight(part, 0), eight(name, 0))
+                    left_x = multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start)
+                    left_y = multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start)
+                    left_z = multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start)
+                    dx, dy = as_double(eight(x, 1)), as_double(eight(y, 1))
+                    z = _z(doubles_in(pairs(low, high, 1)), eight(part, 1), eight(name, 1))
+                    right_x = multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start)
+                    right_y = multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start)
+                    right_z = multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start)
                 write_half(places, 0, left_x, left_y, left_z, exact, POSITION, streamed)
                 write_half(places, 1, right_x, right_y, right_z, exact, POSITION, streamed)
     if streamed:

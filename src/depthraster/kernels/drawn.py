@@ -3,7 +3,7 @@
 A pixel's name is the index of its face in the caller's mesh or, where more than that is asked for, the number of a record
 of 64 bytes, one cache line. It says how the weights of the face's vertices, its 1/Z and its normal follow from where a
 pixel lies in the plane; ``derive.py`` reads it. Records are made while ``staging.py`` has the vertices of eight faces in
-registers. Faces of which float32 would not say enough, large or edge-on ones and those that reach far in depth, have
+registers. Faces of which float32 would not say enough, large or edge-on ones and those that are deep for their width, have
 records with their place in the scene alone: their vertices are looked at again, exactly.
 
 Each tile begins with none. Where a tile has more faces than there is room for, those that no pixel shows any more are
@@ -57,6 +57,10 @@ EXACTLY = 4  # the vertices have to be looked at
 _CAPACITY = 2 * (MAX_TILE + BLOCK_HEIGHT) * STRIDE
 
 _NARROW = 1e-8  # squared width in plane pixels; places are off by 1e-12, which turns narrower faces by much
+# Plane pixels a face has to be wide, by the part of 1/Z that it differs by across itself: rounding moves a pixel on its face
+# by some 1e-6 pixel, each weight by as much of the width, and where two weights run along a sliver these do not make up for
+# one another. So positions are off by 1e-7 of the distance at most.
+_PER_DEPTH = 30.0
 _DEEP = 0.5  # part of 1/Z that it may differ by across a face, for weights in float32
 
 
@@ -165,9 +169,9 @@ def put_records(
     w = multiply_add(p, axes[2, 0], multiply_add(q, axes[2, 1], r * axes[2, 2]))
     scale = one / root(multiply_add(w, w, multiply_add(y, y, x * x)))
     scale = choose(area > zero, scale, negative(scale))  # the front is the side that is seen clockwise
-    is_plain = (area * area > size2 * np.float32(_NARROW)) & (
-        splat_like(to_b, np.float32(_DEEP)) > most(magnitude(to_b), magnitude(to_c))
-    )
+    depth = most(magnitude(to_b), magnitude(to_c))
+    least_width2 = most(depth * depth * np.float32(_PER_DEPTH * _PER_DEPTH), np.float32(_NARROW))
+    is_plain = (area * area > size2 * least_width2) & (splat_like(depth, np.float32(_DEEP)) > depth)
     looked_at = turns | np.int32(EXACTLY)
     kind = choose(is_plain, looked_at if exactly else turns, looked_at)
     a0, a1, a2, a3, a4, a5, a6, a7 = transposed8(

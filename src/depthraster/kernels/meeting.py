@@ -20,13 +20,13 @@ from depthraster.kernels.memory import aligned
 from depthraster.kernels.shuffles import every_fourth, pair
 from depthraster.kernels.simd import multiply_add
 
-__all__ = ["NORMAL", "POSITION", "RAY", "SPARE", "WEIGHTS", "Meeting", "meet", "meeting", "prepare", "row_of"]
+__all__ = ["NORMAL", "POSITION", "SPARE", "WEIGHTS", "Meeting", "meet", "meeting", "prepare", "row_of"]
 
 _N = RUN  # pixels of a row that are worked on together, a run
 # Rows of a run's pixels in the scratch, see `Meeting`; and where the numbers of `prepare` are.
 _PLACE, POSITION, _VERTICES, _LOOSE_PLACE, _TILE = 0, 3 * _N, 6 * _N, 15 * _N, 19 * _N
 _X, _Y, _TURN, _STEPS, _LOOSE = 0, _N, 2 * _N, 3 * _N, 12 * _N
-WEIGHTS, NORMAL, RAY, SPARE = 0, 3 * _N, 6 * _N, 9 * _N
+WEIGHTS, NORMAL, SPARE = 0, 3 * _N, 6 * _N
 # In the numbers of `prepare`: what takes a pixel to its ray and, where rays are parallel, to their origin in the scene's
 # axes and in the frame of positions; the camera's centre; the frame of positions.
 _RAYS, _ORIGINS, _MOVED, _CAMERA, _FRAME = _TILE, _TILE + 9, _TILE + 18, _TILE + 27, _TILE + 30
@@ -41,8 +41,8 @@ class Meeting(NamedTuple):
     # the ray; which of the caller's vertices is a, -1 where there is no face; x, y, z of the vertices in steps; a of each
     # pixel, x y z and one more, then b and c
     whole: npt.NDArray[np.int32]  # (24 N,)
-    # weights of b, c, a; normal, of any length; ray, likewise; and room for a run that is not whole
-    single: npt.NDArray[np.float32]  # (12 N,)
+    # weights of b, c, a; normal, of any length; and room for a run that is not whole
+    single: npt.NDArray[np.float32]  # (9 N,)
     places: npt.NDArray[np.int32]  # (N,) of the faces in the scene
     clusters: npt.NDArray[np.uint32]  # (N,) that they are in
     wide_lanes: npt.NDArray[np.int64]  # (N,) pixels of faces in wide clusters
@@ -51,7 +51,7 @@ class Meeting(NamedTuple):
 def meeting() -> Meeting:
     """Return a `Meeting`."""
     return Meeting(
-        aligned(19 * _N + 42), aligned(24 * _N, np.int32), aligned(12 * _N, np.float32), aligned(_N, np.int32),
+        aligned(19 * _N + 42), aligned(24 * _N, np.int32), aligned(9 * _N, np.float32), aligned(_N, np.int32),
         aligned(_N, np.uint32), aligned(_N, np.int64),
     )  # fmt: skip
 
@@ -203,8 +203,6 @@ def _meet(vertices, step, exact, whole, single):
         size = np.abs(inverse) if along != 0.0 else 0.0
         single[NORMAL + i], single[NORMAL + _N + i] = np.float32(nx * size), np.float32(ny * size)
         single[NORMAL + 2 * _N + i] = np.float32(nz * size)
-        single[RAY + i], single[RAY + _N + i] = np.float32(dx), np.float32(dy)
-        single[RAY + 2 * _N + i] = np.float32(dz)
         beta, gamma = beta * step, gamma * step
         px = multiply_add(gamma, cx, multiply_add(beta, bx, ax))
         py = multiply_add(gamma, cy, multiply_add(beta, by, ay))
@@ -226,7 +224,7 @@ def row_of(rows, first):
 
 @inner
 def meet(scene, faces, parallel, x, y, turn, work):
-    """Meet the faces whose places are in ``work.places``: write rows of weights, normals, rays and positions.
+    """Meet the faces whose places are in ``work.places``: write rows of weights, normals and positions.
 
     ``scene`` is the tuple of arrays of ``scene.py`` and ``faces`` its `FacePlaces`; ``x``, ``y`` and ``turn`` are vectors
     of a run's rays and of which of the caller's vertices is a, -1 where no face is seen. `prepare` has to have been called.
