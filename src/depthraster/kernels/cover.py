@@ -271,15 +271,18 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     wide = area * _PER_THIN
     fa, fb, fc = as_single(aw), as_single(bw), as_single(cw)
     # Of a face that is not thin both ways give the same bits: it must not depend on what it is looked at together with.
-    per = splat_like(exact_area, lattice[2]) / exact_area
     if bits_of(size2 >= wide * wide) == 0:
-        wa, wb = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
-        wa, wb, wc = wa * per, wb * per, fa
+        per = splat_like(exact_area, lattice[2]) / exact_area
+        slope_x, slope_y = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
+        slope_x, slope_y = slope_x * per, slope_y * per
+        wa, wb, wc = as_single(slope_x), as_single(slope_y), fa
     else:
-        wa, wb, wc = inverse_depth_plane(abx, aby, acx, acy, exact_area, aw, bw, cw)
-        wa, wb, wc = wa * lattice[2], wb * lattice[2], as_single(wc)
-    store(planes, 9 * _F + i, as_single(wa))
-    store(planes, 10 * _F + i, as_single(wb))
+        per = splat_like(exact_area, lattice[2]) / exact_area
+        slope_x, slope_y, wc = inverse_depth_plane(abx, aby, acx, acy, exact_area, aw, bw, cw)
+        slope_x, slope_y = slope_x * lattice[2], slope_y * lattice[2]
+        wa, wb, wc = as_single(slope_x), as_single(slope_y), as_single(wc)
+    store(planes, 9 * _F + i, wa)
+    store(planes, 10 * _F + i, wb)
     store(planes, 11 * _F + i, wc)
     store(planes, 12 * _F + i, least(fa, least(fb, fc)))
     store(planes, 13 * _F + i, most(fa, most(fb, fc)))
@@ -299,7 +302,7 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     store(planes, 8 * _F + i, multiply_add(magnitude(fcy), ex, magnitude(fcx) * ey))
     wide, limit = area * _PER_THINNEST, splat_like(size2, np.float32(small))
     is_drawn = (wide * wide > size2) & (splat_like(area, np.float32(np.inf if both else 0.0)) > area)
-    return is_drawn & (limit >= size2), is_drawn & (size2 > limit), (per, wa, wb, area, size2)
+    return is_drawn & (limit >= size2), is_drawn & (size2 > limit), (per, slope_x, slope_y, area, size2)
 
 
 @inlined
