@@ -178,7 +178,7 @@ class _FrameTiles:
             camera, self._matrix, self._lens, self._guard, self._bulge, self._small, cull, work.bounds, work.planes,
             work.chosen, work.lattice, work.pixels, work.all_refs, work.drawn, work.names, work.filling, work.occlusion,
             work.drawing,
-            self.parallel, deriving, work.meeting, images.as_range, *_outputs(images), work.lines,
+            self.parallel, deriving, False, work.meeting, images.as_range, *_outputs(images), work.lines,
         ):  # fmt: skip
             pass
 

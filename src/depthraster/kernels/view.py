@@ -40,14 +40,14 @@ def _take(typing: Any, counter: Any) -> Any:
 def draw_view(
     at_most, waiting, tiles, nodes, exact, spacing, nothing, finest, room, scene, camera, view, lens, guard, bulge, small,
     cull, bounds, planes, chosen, lattice, pixels, all_refs, drawn, names, filling, occlusion, drawing, parallel, deriving,
-    meeting, as_range, background, with_alpha, image, ranges, face_index, streamed, lines,
+    read_again, meeting, as_range, background, with_alpha, image, ranges, face_index, streamed, lines,
 ):  # fmt: skip
     """Draw tiles (n, 4) of first row and column, rows and columns, from number ``waiting[0]`` on, which counts them.
 
     Returns whether there may be more than the ``at_most`` that are drawn in one call. No cell is ``exact``. ``deriving`` is
     None or a `Deriving`, and ``drawn`` has records then; ``names`` are those of ``drawn``. The other arguments are those of
-    the kernels that are called here. ``parallel`` is False, and comes in so that these are the kernels that Python calls,
-    and compiled once.
+    the kernels that are called here. ``parallel`` and ``read_again`` are False, and come in so that these are the kernels
+    that Python calls, and compiled once.
     """
     f = lens[0]
     for _ in range(at_most):
@@ -77,7 +77,7 @@ def draw_view(
         if deriving is not None:
             derive_tile(
                 scene, deriving.faces, lattice, pixels, drawn, camera, deriving.rays, parallel, deriving.axes,
-                deriving.frame, row0, col0, n_rows, n_cols, row0, col0, deriving.surface, streamed, False, meeting,
+                deriving.frame, row0, col0, n_rows, n_cols, row0, col0, deriving.surface, streamed, read_again, meeting,
             )  # fmt: skip
         resolve_tile(
             lattice, pixels, names, f, row0, col0, n_rows, n_cols, as_range, background, with_alpha, image, ranges,
