@@ -148,8 +148,9 @@ class _Worker:
         # Weights of a tile, where they are needed and nobody has asked for them.
         own = derivation._by_weights and "barycentric" not in derivation.images
         self._weights = np.empty(3 * largest if own else 0, np.float32)
-        looked_up = any(not attribute.interpolated for attribute in derivation._attributes.values())
-        self._ids = np.empty(largest if looked_up else 0, np.int64)
+        given = derivation._attributes.values()
+        nearest = any(attribute.on_vertices and not attribute.interpolated for attribute in given)
+        self._ids = np.empty(largest if nearest else 0, np.int64)
 
     def begin(self, matrix: Array) -> None:
         """Say what the next tile's faces have to be recorded for, if they are; ``matrix`` as for `Derivation.begin`."""

@@ -68,22 +68,14 @@ class Drawn(NamedTuple):
     """What becomes of faces that are drawn; one for each thread."""
 
     names: npt.NDArray[np.int32]  # as long as a tile's pixels: -1 where no face is seen
-    numbers: npt.NDArray[
-        np.int32
-    ]  # likewise, the names that there were before they became the caller's indices
+    numbers: npt.NDArray[np.int32]  # likewise, names before they became the caller's indices
     # Without elements where names are indices of the caller's. Record -1, the first of these, is empty.
     records: npt.NDArray[np.int32]  # (FIELDS + n FIELDS,)
-    ids: npt.NDArray[
-        np.int32
-    ]  # (n,) indices in the caller's mesh, by which of equal depths the first is seen
+    ids: npt.NDArray[np.int32]  # (n,) in the caller's mesh: of equal depths the first is seen
     moved: npt.NDArray[np.int32]  # (n,) `forget` works in it
-    vertices: npt.NDArray[
-        np.uint32
-    ]  # (3 + 3 n,) the caller's indices of their vertices, where those are looked up
+    vertices: npt.NDArray[np.uint32]  # (3 + 3 n,) of vertices, where those are looked up
     recorded: npt.NDArray[np.int64]  # (1,) how many records there are
-    axes: npt.NDArray[
-        np.float32
-    ]  # (3, 3) takes planes' normals, f X, f Y and Z being coordinates, to the image's axes
+    axes: npt.NDArray[np.float32]  # (3, 3) from f X, f Y, Z to the image's axes, of normals
     turns: npt.NDArray[np.uint8]  # see `CornerArrays`
 
 

@@ -51,9 +51,7 @@ class Scratch(NamedTuple):
     staged: npt.NDArray[np.float64]  # (9 MAX_FACES,) x, y, 1/Z of the vertices of what `stage_any` stages
     planes: npt.NDArray[np.float32]  # (14 MAX_FACES,) see `cover.make_small`
     boxes: npt.NDArray[np.int32]  # (2 MAX_FACES,) of staged faces, see `cover.sides_of`
-    names: npt.NDArray[
-        np.int32
-    ]  # (MAX_FACES,) of staged faces, but where they are the cluster's own `face_ids`
+    names: npt.NDArray[np.int32]  # (MAX_FACES,) of staged faces, unless `face_ids` are
     scene_places: npt.NDArray[np.int32]  # (MAX_FACES,) of staged faces, for their records
     turns: npt.NDArray[np.int32]  # (MAX_FACES,) likewise
     ids: npt.NDArray[np.int32]  # (8,) likewise
