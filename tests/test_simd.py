@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import re
+
 import numba
 import numpy as np
 import pytest
@@ -39,6 +42,7 @@ from depthraster.kernels.shuffles import (
     wholes_in,
 )
 from depthraster.kernels.simd import (
+    align_stack,
     as_double,
     as_float,
     as_int,
@@ -430,3 +434,22 @@ def test_scalars_as_vectors_of_one():
     for a, b in ((1.0, 2.0), (-3.0, -4.0), (np.nan, 5.0), (np.inf, 0.0)):
         expected = (a if a < b else b, a if a > b else b, a if a > b else b, b, -a)
         np.testing.assert_array_equal(reckoned(a, b), expected)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows the assembly of x86-64 only")
+def test_stack_is_aligned_where_asked_for():
+    @numba.njit
+    def plain(source, target):
+        store(target, 0, load8(source, 0))
+
+    @numba.njit
+    def aligned(source, target):
+        align_stack()
+        store(target, 0, load8(source, 0))
+
+    for function, expected in ((plain, False), (aligned, True)):
+        target = np.zeros(8)
+        function(np.arange(8.0), target)
+        np.testing.assert_array_equal(target, np.arange(8.0))
+        assembly = "\n".join(function.inspect_asm().values())
+        assert (re.search(r"and\w*\s+\$-64,\s*%rsp", assembly) is not None) == expected

@@ -25,6 +25,7 @@ from depthraster.kernels.jit import inlined, inner, lean_kernel
 from depthraster.kernels.meeting import NORMAL, POSITION, SPARE, WEIGHTS, meet, prepare, row_of
 from depthraster.kernels.shuffles import doubles_in, eight, pairs, singles_in, transposed16
 from depthraster.kernels.simd import (
+    align_stack,
     as_double,
     as_float,
     bits_of,
@@ -229,6 +230,7 @@ def derive_tile(
     ``streamed`` images are written past the caches, but for ``barycentric`` where that is ``read_again``; the numbers of
     records are kept then, too. ``work`` is a `Meeting`.
     """
+    align_stack()
     if (
         row0 < 0 or col0 < 0 or row_b < 0 or col_b < 0
     ):  # never; it tells the compiler not to provide for negative indices
@@ -250,7 +252,7 @@ def derive_tile(
             (
                 column, down, b_x, b_y, c_x, c_y, to_b, to_c, low, high, normal_x, normal_y, normal_z, ids, place, kind,
             ) = _records(drawn.records, names[at : at + _N])  # fmt: skip
-            for i in range(at + _AHEAD, at + _AHEAD + _N):
+            for i in range(np.uint64(at + _AHEAD), np.uint64(at + _AHEAD + _N)):
                 prefetch(drawn.records, FIELDS * (np.int64(names[i]) + 1))
             name = load16(names, at)
             hit = name > np.int32(-1)
@@ -273,8 +275,10 @@ def derive_tile(
                 )  # fmt: skip
             if with_weights:
                 a, b, c = _in_order(a, b, c, turn)
-                channels = surface.barycentric[row_b + row, 3 * (col_b + col) : 3 * (col_b + col + width)]
-                write_three(channels, a, b, c, single, SPARE, streamed and not read_again)
+                write_three(
+                    surface.barycentric, row_b + row, col_b + col, width, a, b, c, single, SPARE,
+                    streamed and not read_again,
+                )  # fmt: skip
             if with_angles or with_normals:
                 if exactly:
                     p, q, r = _unit(
@@ -293,14 +297,10 @@ def derive_tile(
                         _linear(fx, fy, w_x, w_y, w_0),
                     )
                     angle = _angle(p, q, r, u, v, w, hit)
-                    write_one(
-                        surface.view_angle[row0 + row, left : left + width], angle, single, SPARE, streamed
-                    )
+                    write_one(surface.view_angle, row0 + row, left, width, angle, single, SPARE, streamed)
                 if with_normals:
-                    channels = surface.normal[row0 + row, 3 * left : 3 * (left + width)]
-                    write_three(channels, p, q, r, single, SPARE, streamed)
+                    write_three(surface.normal, row0 + row, left, width, p, q, r, single, SPARE, streamed)
             if with_positions:
-                places = surface.position[row0 + row, 3 * left : 3 * (left + width)]
                 if exactly:
                     left_x, right_x = load8(exact, POSITION), load8(exact, POSITION + 8)
                     left_y, right_y = load8(exact, POSITION + _N), load8(exact, POSITION + _N + 8)
@@ -316,7 +316,8 @@ def derive_tile(
                     right_x = multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start)
                     right_y = multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start)
                     right_z = multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start)
-                write_half(places, 0, left_x, left_y, left_z, exact, POSITION, streamed)
-                write_half(places, 1, right_x, right_y, right_z, exact, POSITION, streamed)
+                where = surface.position, row0 + row, left, width
+                write_half(*where, 0, left_x, left_y, left_z, exact, POSITION, streamed)
+                write_half(*where, 1, right_x, right_y, right_z, exact, POSITION, streamed)
     if streamed:
         end_streams()

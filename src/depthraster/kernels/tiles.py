@@ -31,6 +31,7 @@ from depthraster.kernels.memory import LINE
 from depthraster.kernels.occlusion import is_hidden, look_again
 from depthraster.kernels.placing import image_vertices, place_vertices, turn_out
 from depthraster.kernels.planes import clip_parallel, homogeneous_planes, is_seen, projected_planes
+from depthraster.kernels.simd import align_stack
 from depthraster.kernels.staging import Tile, stage_any, stage_plain
 
 __all__ = ["draw_clusters"]
@@ -84,6 +85,7 @@ def draw_clusters(
     ``inverse``, an `inverse.Inverse`, says so, or, where that has no polynomial, ``cells``, a table of `cells.fill_cells`.
     Then ``view`` is of the tile's own plane, and with ``parallel`` rays w is -Z in the place of 1/Z.
     """
+    align_stack()
     blocks_across = (n_cols + BLOCK_WIDTH - 1) // BLOCK_WIDTH
     rx, ry = bounds[4] * EDGE_ROUNDING, bounds[5] * EDGE_ROUNDING
     least_pad, loosely = 0.01, False

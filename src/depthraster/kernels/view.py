@@ -20,6 +20,7 @@ from depthraster.kernels.occlusion import front_to_back
 from depthraster.kernels.rays import fill_rays, lay_lattice
 from depthraster.kernels.resolve import resolve_tile
 from depthraster.kernels.select import bound_rays, clusters_in_tile
+from depthraster.kernels.simd import align_stack
 from depthraster.kernels.tiles import draw_clusters
 
 __all__ = ["draw_view"]
@@ -49,6 +50,7 @@ def draw_view(
     the kernels that are called here. ``parallel`` and ``read_again`` are False, and come in so that these are the kernels
     that Python calls, and compiled once.
     """
+    align_stack()
     f = lens[0]
     for _ in range(at_most):
         number = _take(waiting)
