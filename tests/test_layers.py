@@ -344,12 +344,12 @@ LENSES_OF_EDGES = [
 ]
 
 
-@pytest.mark.parametrize("tolerance", [0.5, 2.0, 5.0])
-@pytest.mark.parametrize("lens", LENSES_OF_EDGES)
-def test_edges_agree_with_the_twin(lens, tolerance):
+@pytest.fixture(scope="module")
+def hilly_room():
+    """A room with hills on all sides and balls in it."""
     rng = np.random.default_rng(11)
     ball, two = meshes.icosphere(2, 1.0)
-    mesh = meshes.joined(  # a hilly room with balls in it
+    mesh = meshes.joined(
         *(
             (ball * rng.uniform(0.5, 1.5) + 8 * direction / np.linalg.norm(direction), two)
             for direction in rng.normal(size=(60, 3))
@@ -361,13 +361,35 @@ def test_edges_agree_with_the_twin(lens, tolerance):
             for direction in (*np.eye(3), *-np.eye(3))
         ),
     )
-    mesh = meshes.on_lattice(mesh)
-    calibration = cameras.calibration(lens, 97, 61)
+    return meshes.on_lattice(mesh)
+
+
+def check_edges(mesh, calibration, tolerance):
+    """Compare with the twin; how many edges, other hits and doubtful pixels there are."""
     layers = dr.render(mesh, np.eye(4), calibration, ("edge", "face_index"), edge_tolerance=tolerance)
     assert layers.edge.dtype == bool and layers.range is None
     edge, unsure = reference_layers.edges(mesh, np.eye(4), calibration, layers.face_index, tolerance)
-    assert edge.sum() > 20 and (~edge & (layers.face_index >= 0)).sum() > 500 and unsure.sum() < 10
     np.testing.assert_array_equal(layers.edge[~unsure], edge[~unsure])
+    return edge.sum(), (~edge & (layers.face_index >= 0)).sum(), unsure.sum()
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 2.0, 5.0])
+@pytest.mark.parametrize("lens", LENSES_OF_EDGES)
+def test_edges_agree_with_the_twin(lens, tolerance, hilly_room):
+    edges, others, unsure = check_edges(hilly_room, cameras.calibration(lens, 97, 61), tolerance)
+    assert edges > 20 and others > 500 and unsure < 10
+
+
+@pytest.mark.parametrize("lens", ["survey", "orthographic"])
+@pytest.mark.parametrize("height", [1, 3])
+def test_edges_agree_with_the_twin_in_images_of_any_width(lens, height, hilly_room):
+    """Pixels are looked at sixteen at a time, the last column by itself."""
+    counts = [
+        check_edges(hilly_room, cameras.calibration(lens, width, height), 2.0)
+        for width in (*range(1, 5), *range(14, 20), *range(31, 36), 49, 50)
+    ]
+    edges, others, unsure = np.sum(counts, axis=0)
+    assert edges > 40 and others > 100 and unsure < 10
 
 
 def test_edges_surround_a_box_and_nothing_else():

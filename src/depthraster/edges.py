@@ -68,12 +68,13 @@ def edge_layer(
         How many to use.
     """
     least, _ = ray_steps(calibration)
+    width, marks = edges.shape[1], edges.view(np.uint8)
     lens, axes, places = calibration.lens_params(), invert(transform)[:3, :3].copy(), scene._face_places()
 
     def mark(first: int) -> None:
         mark_edges(
             scene._arrays, places, axes, lens, tolerance, least, CELL, face_index, ranges,
-            first, min(first + _ROWS, len(edges)), np.empty(edges.shape[1], np.float32), edges,
+            first, min(first + _ROWS, len(edges)), np.empty(width, np.float32), np.empty(width, np.int64), marks,
         )  # fmt: skip
 
     with ThreadPoolExecutor(threads) as pool:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from depthraster.kernels.access import load16, store
 from depthraster.kernels.directions import ORTHOGRAPHIC, direction_of
 from depthraster.kernels.faces import vertices_of
 from depthraster.kernels.jit import inlined, inner, lean_kernel
+from depthraster.kernels.simd import bits_of, least, lowest_bit, magnitude
 
 __all__ = ["STEEPEST", "mark_edges"]
 
-_RUN = 512  # pixels that are picked out together
+_N = 16  # pixels of a row that are looked at together, a run
+_ALL = (1 << _N) - 1
+_NOWHERE = np.zeros(_N, np.uint8)
 STEEPEST = 10.0  # of what slopes explain: no more than so many times the distance of the two rays
 
 
@@ -76,48 +80,85 @@ def _breaks_off(
 
 @lean_kernel
 def mark_edges(
-    scene, faces, axes, lens, tolerance, least, spacing, face_index, ranges, first, last, low, edges
+    scene, faces, axes, lens, tolerance, steps, spacing, face_index, ranges, first, last, low, above, edges
 ):  # fmt: skip
-    """Write ``edges`` (H, W) bool of the rows first .. last - 1: where the surface breaks off towards one of 4 neighbours.
+    """Write ``edges`` (H, W) uint8, 0 or 1, of the rows first .. last - 1: where the surface breaks off towards a neighbour.
 
-    That is where the neighbour shows no face, or lies on neither face's plane and the range jumps by more than slopes
+    That is where one of 4 neighbours shows no face, or lies on neither face's plane and the range jumps by more than slopes
     explain: ``tolerance`` times as much as the range changes from the one ray to the other along the steeper of the two
     planes, but `STEEPEST` times the distance of the two rays there at most. Less than ``tolerance`` times that distance,
     a slope of 45 degrees, is no jump, and near enough to a plane. ``axes`` (3, 3) takes the scene's axes to the camera's,
-    ``lens`` is that of ``lens.py``. ``least`` (rows, cols) bounds the angle between neighbouring rays in cells of
-    ``spacing`` pixels (of parallel rays, their distance) from below; ``low`` (W) float32 is worked in.
+    ``lens`` is that of ``lens.py``. ``steps`` (rows, cols) bounds the angle between neighbouring rays in cells of
+    ``spacing`` pixels (of parallel rays, their distance) from below. All images are contiguous; ``low`` (W) float32 and
+    ``above`` (W) int64 are worked in.
     """
     height, width = face_index.shape
     parallel = lens[14] == ORTHOGRAPHIC
     if first < 0:  # never; it tells the compiler not to provide for negative indices below
         return
+    n_runs = (width + _N - 2) // _N if width > _N else 0  # all but the last column
     for row in range(first, last):
+        start = row * width
         if row == first or row % spacing == 0:
             for col in range(width):
-                low[col] = np.float32(tolerance * least[row // spacing, col // spacing])
-        up, down = max(row - 1, 0), min(row + 1, height - 1)
-        for start in range(0, width, _RUN):
-            stop = min(start + _RUN, width)
-            inner_start, inner_stop = max(start, 1), min(stop, width - 1)
-            n_picked = _pick_out(
-                inner_stop - inner_start, low[inner_start:], parallel,
-                face_index[row, inner_start - 1 :], face_index[up, inner_start:], face_index[down, inner_start:],
-                ranges[row, inner_start - 1 :], ranges[up, inner_start:], ranges[down, inner_start:],
-                edges[row, inner_start:],
-            )  # fmt: skip
-            if start == 0:
-                edges[row, 0] = face_index[row, 0] >= 0
-                n_picked += 1
-            if stop == width:
-                edges[row, width - 1] = face_index[row, width - 1] >= 0
-                n_picked += 1
-            if n_picked == 0:
-                continue
-            for col in range(start, stop):
-                if edges[row, col]:
-                    edges[row, col] = _is_edge(
-                        scene, faces, axes, lens, tolerance, low[col], row, col, face_index, ranges
-                    )
+                low[col] = np.float32(tolerance * steps[row // spacing, col // spacing])
+        if row == first:
+            for run in range(n_runs):
+                at = start + _first_of(run, width)
+                above[run] = (
+                    _near_bits(face_index, ranges, at, at - width, low, at - start, parallel)
+                    if row > 0
+                    else _ALL
+                )
+        beside = 1  # there is no neighbour to the left
+        for run in range(n_runs):
+            col = _first_of(run, width)
+            at = start + col
+            right = _near_bits(face_index, ranges, at, at + 1, low, col, parallel)
+            below = (
+                _near_bits(face_index, ranges, at, at + width, low, col, parallel)
+                if row + 1 < height
+                else _ALL
+            )
+            left = (right << 1) | (
+                beside if col == _N * run else 0
+            )  # the last run may begin within the one before
+            name = load16(face_index, at)
+            picked = bits_of(name > np.int32(-1)) & ~(right & left & below & above[run])
+            beside, above[run] = right >> (_N - 1), below
+            store(edges, at, load16(_NOWHERE, 0))
+            while picked != 0:
+                lane = lowest_bit(np.uint64(picked))
+                picked &= picked - 1
+                edges[row, col + lane] = _is_edge(
+                    scene, faces, axes, lens, tolerance, low[col + lane], row, col + lane, face_index, ranges
+                )
+        for col in range(width - 1 if n_runs > 0 else 0, width):
+            edges[row, col] = face_index[row, col] >= 0 and _is_edge(
+                scene, faces, axes, lens, tolerance, low[col], row, col, face_index, ranges
+            )
+
+
+@inlined
+def _first_of(run, width):
+    """Return the first column of a run; the last one ends before the last column."""
+    return min(_N * run, width - 1 - _N)
+
+
+@inlined
+def _near_bits(face_index, ranges, at, other, low, col, parallel):
+    """Return which of a run's pixels, from number ``at`` on, surely show the surface that those from ``other`` on show.
+
+    ``low`` is, from column ``col`` on, the range between neighbours that no slope need explain, for a range of 1 or, of
+    ``parallel`` rays, for any.
+    """
+    name, there = load16(face_index, at), load16(face_index, other)
+    mine, theirs = load16(ranges, at), load16(ranges, other)
+    limit = load16(low, col)
+    if not parallel:
+        limit = limit * least(mine, theirs)
+    is_near = limit >= magnitude(mine - theirs)
+    return bits_of((name == there) | (((name | there) > np.int32(-1)) & is_near))
 
 
 @inner
@@ -144,28 +185,6 @@ def _is_edge(scene, faces, axes, lens, tolerance, low, row, col, face_index, ran
         ):
             return True
     return False
-
-
-@inner
-def _pick_out(n, low, parallel, own, above, below, here, higher, lower, picked):
-    """Mark those of n pixels that show a face and may be at an edge: not if all neighbours are surely near; count them.
-
-    ``own`` and ``here``, the faces and ranges of the row itself, begin one pixel before the others. ``low`` is the range
-    between neighbours that no slope need explain, for a range of 1 or, of ``parallel`` rays, for any.
-    """
-    for i in range(n):
-        name, length = own[i + 1], here[i + 1]
-        along, aside = _without_slope(low[i], parallel)
-        picked[i] = (name >= 0) & ~(
-            _is_near(name, length, own[i], here[i], along, aside)
-            & _is_near(name, length, own[i + 2], here[i + 2], along, aside)
-            & _is_near(name, length, above[i], higher[i], along, aside)
-            & _is_near(name, length, below[i], lower[i], along, aside)
-        )
-    n_picked = 0
-    for i in range(n):
-        n_picked += picked[i]
-    return n_picked
 
 
 @inlined
