@@ -17,7 +17,10 @@ from depthraster.kernels.rays import ray_grid
 __all__ = ["CELL", "plane_bounds", "ray_steps"]
 
 CELL = 64  # pixels that share a bound
-_ROOM = 0.9, 1.1  # between the places looked at a lens changes little, and by no more than this
+# Between two places that are looked at a smooth step is off from those there by an eighth of a second difference. Second
+# differences change as well: eight times as much is taken for possible, of the step no less than the first of these parts.
+# The others are for images of less than four places a side, and for places beside what the lens does not image.
+_LEAST_ROOM, _FEW_ROOM, _RIM_ROOM = 0.005, 0.1, 0.5
 _ALONG = 24  # places to look at along the longer side of an image, at least
 
 Array = npt.NDArray[np.float64]
@@ -32,20 +35,27 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
     """
     rows, cols = -(-calibration.height // CELL), -(-calibration.width // CELL)
     if calibration.type == "orthographic":
-        return np.full((rows, cols), _ROOM[0] / calibration.f), np.full(
-            (rows, cols), _ROOM[1] / calibration.f
-        )
+        step = np.full((rows, cols), 1.0 / calibration.f)
+        return step * (1.0 - _LEAST_ROOM), step * (1.0 + _LEAST_ROOM)
     longer = max(calibration.width, calibration.height)
     side = min(CELL, longer)  # of a cell, pixels: of an only one no more than the image
     parts = -(-_ALONG * side // longer)
-    # Not beyond the image: a panorama may end there.
-    u = np.minimum(np.arange(cols * parts + 1) * (side / parts), calibration.width - 1.0)
-    v = np.minimum(np.arange(rows * parts + 1) * (side / parts), calibration.height - 1.0)
-    nodes = np.stack(np.meshgrid(u, v), axis=-1)
-    rays = calibration.unproject(np.stack([nodes, nodes + [1.0, 0.0], nodes + [0.0, 1.0]]))
-    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    steps = np.linalg.norm(rays[1:] - rays[0], axis=-1)
-    low, high = np.nan_to_num(steps.min(axis=0), nan=0.0), np.nan_to_num(steps.max(axis=0), nan=np.inf)
+    # From the first pixel's centre to the last one's, or the one before's, which has a neighbour: a panorama may end there.
+    u, v = (0.5 + np.arange(n * parts + 1) * (side / parts) for n in (cols, rows))
+    width, height = calibration.width, calibration.height
+    steps = np.stack(
+        [
+            _steps(
+                calibration, np.minimum(u, max(width - 1.5, 0.0)), np.minimum(v, height - 0.5), (1.0, 0.0)
+            ),
+            _steps(
+                calibration, np.minimum(u, width - 0.5), np.minimum(v, max(height - 1.5, 0.0)), (0.0, 1.0)
+            ),
+        ]
+    )
+    room = _room(steps)
+    low = np.nan_to_num((steps * np.maximum(1.0 - room, 0.0)).min(axis=0), nan=0.0)
+    high = np.nan_to_num((steps * (1.0 + room)).max(axis=0), nan=np.inf)
     # A cell has all places from its first corner to its last.
     ends = rows * parts + 1 - parts, cols * parts + 1 - parts
     shifts = [
@@ -53,10 +63,36 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
         for i in range(parts + 1)
         for j in range(parts + 1)
     ]
-    least = np.asarray(_ROOM[0] * np.minimum.reduce([low[at] for at in shifts]))
-    most = np.asarray(_ROOM[1] * np.maximum.reduce([high[at] for at in shifts]))
+    least = np.asarray(np.minimum.reduce([low[at] for at in shifts]))
+    most = np.asarray(np.maximum.reduce([high[at] for at in shifts]))
     least.flags.writeable = most.flags.writeable = False
     return least, most
+
+
+def _steps(calibration: Calibration, u: Array, v: Array, way: tuple[float, float]) -> Array:
+    """Return the distances of the rays of places (v, u) and of those that lie a way farther."""
+    nodes = np.stack(np.meshgrid(u, v), axis=-1)
+    rays = calibration.unproject(np.stack([nodes, nodes + way]))
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    return np.asarray(np.linalg.norm(rays[1] - rays[0], axis=-1))
+
+
+def _room(steps: Array) -> Array:
+    """Return the part of steps (2, rows, cols) that those between the places may be less, or more, by."""
+    room = np.zeros(steps.shape)
+    for axis in (1, 2):
+        if steps.shape[axis] < 4:  # the last place may be nearer to the one before
+            return np.full(steps.shape, _FEW_ROOM)
+        bent = np.abs(np.diff(steps, 2, axis=axis))
+        # A place between two has the second differences at both, and at the ends those next to them.
+        widths = [(0, 0), (0, 0), (0, 0)]
+        widths[axis] = (2, 2)
+        bent = np.pad(bent, widths, mode="edge")
+        n = steps.shape[axis]
+        room += np.maximum.reduce([np.take(bent, range(k, k + n), axis=axis) for k in range(3)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        room = np.where(np.isfinite(room), room / steps, _RIM_ROOM)
+    return np.maximum(room, _LEAST_ROOM)
 
 
 @lru_cache(maxsize=8)
