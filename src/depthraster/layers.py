@@ -90,6 +90,14 @@ class Layers:
                     f"attribute {name!r} has the name of a layer that is asked for, too; another is needed: rename it"
                 )
 
+    if not TYPE_CHECKING:  # to type checkers any name would be an attribute then
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ""
+            if name in vars(self).get("attributes", ()):
+                hint = f": it is an attribute, layers.attributes[{name!r}]"
+            raise AttributeError(f"Layers have no layer {name!r}{hint}", name=name, obj=self)
+
     def images(self) -> dict[str, npt.NDArray[Any]]:
         """Return the images that there are, by name: layers first, then attributes."""
         found = {name: getattr(self, name) for name in LAYERS if getattr(self, name) is not None}

@@ -38,6 +38,12 @@ class Picks(NamedTuple):
     face_index: npt.NDArray[np.int32]
     t: npt.NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        if self.face_index.ndim == 0:
+            point = tuple(self.point.tolist())
+            return f"Picks(point={point}, face_index={int(self.face_index)}, t={float(self.t)})"
+        return f"Picks({self.face_index.size} rays, {np.count_nonzero(self.face_index >= 0)} hits)"
+
 
 def pick_point(
     scene: Any,

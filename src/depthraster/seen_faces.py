@@ -67,6 +67,9 @@ class FacesSeen(NamedTuple):
         """Return the pixels as an (F, M) ``scipy.sparse`` array (the extra ``resample`` installs scipy)."""
         return as_scipy(self.pixels, self.face, self.view, (self.n_faces, self.n_views))
 
+    def __repr__(self) -> str:
+        return f"FacesSeen({self.n_faces} faces x {self.n_views} views, {len(self.face)} pairs seen)"
+
 
 def faces_seen(
     scene: Any,

@@ -70,6 +70,12 @@ class Visibility(NamedTuple):
         """(...) bool: which points the camera sees."""
         return np.asarray(self.status == sight.VISIBLE)
 
+    def __repr__(self) -> str:
+        if self.status.ndim == 0:
+            name, pixel = Sight(int(self.status)).name, tuple(self.pixel.tolist())
+            return f"Visibility({name}, pixel={pixel}, depth={float(self.depth)})"
+        return f"Visibility({self.status.size} points, {np.count_nonzero(self.visible)} visible)"
+
 
 class VisibilityTable(NamedTuple):
     """Which of N points which of M cameras see: a sparse table, an entry for each pair, camera by camera.
@@ -119,6 +125,11 @@ class VisibilityTable(NamedTuple):
         """
         ones = np.ones(len(self.point), np.bool_)
         return as_scipy(ones, self.point, self.view, (self.n_points, self.n_views))
+
+    def __repr__(self) -> str:
+        return (
+            f"VisibilityTable({self.n_points} points x {self.n_views} views, {len(self.point)} pairs visible)"
+        )
 
 
 def visible(

@@ -121,8 +121,8 @@ def visible(
             _save(path, points, table._replace(depth=table.depth * units))
         unseen = table.n_points - int((table.views_per_point > 0).sum())
         click.echo(
-            f"{table.n_points} points, {table.n_views} cameras: {len(table.point)} times one sees the other, {path} says "
-            f"where; {time.perf_counter() - start:.1f} s."
+            f"{table.n_points} points, {table.n_views} cameras: {len(table.point)} pairs of a point and a camera that sees "
+            f"it, in {path}; {time.perf_counter() - start:.1f} s."
         )
         if unseen:
             click.echo(f"  {unseen} points are seen by no camera.")
