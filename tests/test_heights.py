@@ -109,7 +109,8 @@ def test_cells_in_geocentric_axes_keep_their_digits():
 def test_which_cells_there_are():
     triangle = np.array([[0.05, 0.05, 1], [2.95, 0.05, 1], [0.05, 1.95, 1]]), np.array([[0, 1, 2]])
     assert dr.height_field(triangle, resolution=0.5).bounds == (0.0, 0.0, 3.0, 2.0)  # whole cells, from 0
-    assert dr.height_field(triangle, resolution=10).heights.shape == (1, 1)
+    with pytest.warns(UserWarning, match="no cell sees the mesh; is it on edge, or smaller than a cell"):
+        assert dr.height_field(triangle, resolution=10).heights.shape == (1, 1)
     field = dr.height_field(triangle, (0.1, 0.1, 1.0, 1.0), 0.25)
     assert field.heights.shape == (4, 4)  # the upper left corner stays
     assert_allclose(field.bounds, (0.1, 0.0, 1.1, 1.0), atol=1e-12)
@@ -117,9 +118,11 @@ def test_which_cells_there_are():
         3,
         6,
     )  # 0.6 / 0.1 is not 7 cells
-    assert np.isnan(dr.height_field(triangle, (10, 10, 12, 12), 0.5).heights).all()
-    flat = np.array([[0, 1, 0], [1, 1, 0], [0, 1, 1.0]]), np.array([[0, 1, 2]])  # on edge
-    assert dr.height_field(flat, resolution=0.3).heights.shape == (1, 4)
+    with pytest.warns(UserWarning, match="no cell sees the mesh; are the bounds in the mesh's coordinates"):
+        assert np.isnan(dr.height_field(triangle, (10, 10, 12, 12), 0.5).heights).all()
+    flat = np.array([[0, 1, 0], [1, 1, 0], [0, 1, 1.0]]), np.array([[0, 1, 2]])
+    with pytest.warns(UserWarning, match="no cell sees the mesh; is it on edge"):
+        assert dr.height_field(flat, resolution=0.3).heights.shape == (1, 4)
 
 
 @pytest.mark.parametrize("origin", [(0, 0, 0), UTM, ECEF])
@@ -340,7 +343,8 @@ def test_written_window_by_window_it_is_the_same(rasterio, tmp_path, monkeypatch
     with rasterio.open(tmp_path / "narrow.tif") as dataset:
         assert dataset.crs is None
         assert np.array_equal(dataset.read(1), field.heights.astype(np.float32), equal_nan=True)
-    nothing = dr.write_height_field(tmp_path / "none.tif", scene, (0, 0, 100, 100), 1)
+    with pytest.warns(UserWarning, match="no cell sees the mesh; are the bounds"):
+        nothing = dr.write_height_field(tmp_path / "none.tif", scene, (0, 0, 100, 100), 1)
     assert nothing.n_seen == 0 and np.isnan([nothing.lowest, nothing.highest]).all()
     assert np.isnan(dr.HeightField.load(tmp_path / "none.tif").heights).all()
 

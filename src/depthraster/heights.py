@@ -9,6 +9,7 @@ cell: a layer asked for in `_Windows`.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -306,6 +307,11 @@ def height_field(
         Bounds or regions of no size, a resolution that is not positive, finer than double precision tells coordinates
         apart, or that asks for more than 2**31 cells (16 GiB); a direction of no length; what `Scene` refuses.
 
+    Warns
+    -----
+    UserWarning
+        No cell sees the mesh.
+
     Notes
     -----
     Heights are those of the point where the cell's vertical meets the face, in double precision: off by about 1e-8 of the
@@ -332,6 +338,8 @@ def height_field(
     heights = np.empty((grid.height, grid.width))
     for window, part in _windows(scene, grid, n_threads):
         heights[window.slices] = part
+    if not np.isfinite(heights).any():
+        _warn_of_no_heights(bounds)
     return HeightField(heights, grid.affine, label, grid.axes)
 
 
@@ -377,6 +385,11 @@ def write_height_field(
         that rasterio does not know, another suffix or type.
     OSError
         The file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        No cell sees the mesh.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
@@ -411,7 +424,17 @@ def write_height_field(
     )  # fmt: skip
     if not n_seen:
         lowest = highest = np.nan
+        _warn_of_no_heights(bounds)
     return HeightFile(grid.width, grid.height, grid.affine, kept.name, n_seen, float(lowest), float(highest))
+
+
+def _warn_of_no_heights(bounds: Any) -> None:
+    why = (
+        "is it on edge, or smaller than a cell?"
+        if bounds is None
+        else "are the bounds in the mesh's coordinates?"
+    )
+    warnings.warn(f"no cell sees the mesh; {why}", stacklevel=3)
 
 
 def _windows(scene: Scene, grid: Grid, threads: int) -> Iterator[tuple[Window, Array]]:

@@ -103,13 +103,6 @@ def height(
             f"{written.dtype}, in {time.perf_counter() - start:.1f} s."
         )
         click.echo(f"{_system(crs)}; {heights}.")
-        if not written.n_seen:
-            why = (
-                "is it on edge, or smaller than a cell?"
-                if bounds is None
-                else "are the bounds in the coordinates of the file?"
-            )
-            click.echo(f"Warning: no cell sees the mesh; {why}", err=True)
 
 
 class _Alone(NamedTuple):
