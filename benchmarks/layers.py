@@ -111,7 +111,7 @@ def main() -> None:
         layers = work()
         if name == "all layers":
             errors = check(view, layers)
-            print("\n" + "\n".join(f"{what}: off by {value:.2g} at most" for what, value in errors.items()))
+            print("\n" + "\n".join(f"* {what}: off by {value:.2g} at most" for what, value in errors.items()))
         outs[name] = None if arguments.fresh else layers
         del layers
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in jobs}

@@ -92,9 +92,10 @@ def main() -> None:
     }
     seconds = harness.interleaved(jobs, arguments.repeats)
     print(harness.machine_line(machine))
-    print(harness.table(["what", "value"], [[name, f"{value}"] for name, value in results.items()]))
+    print("\n" + harness.table(["what", "value"], [[name, f"{value}"] for name, value in results.items()]))
     print(
-        harness.table(
+        "\n"
+        + harness.table(
             ["what", "median"], [[k, harness.seconds(harness.median(v))] for k, v in seconds.items()]
         )
     )

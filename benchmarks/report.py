@@ -38,6 +38,9 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "open_scene": ([], ["--faces", "3e5", "--scale", "0.2", "--repeats", "2"]),
     "occlusion": ([], ["--faces", "3e5", "--scale", "0.2", "--views", "2", "--repeats", "2"]),
     "many_views": ([], ["--faces", "3e5", "--views", "15", "--megapixels", "1"]),
+    "layers": (["--repeats", "9"], ["--faces", "3e5", "--scale", "0.2", "--repeats", "3"]),
+    "visibility": ([], ["--faces", "3e4", "--points", "3e4", "--cameras", "4", "--repeats", "2"]),
+    "picking": ([], ["--level", "5", "--rays", "3e4", "--repeats", "2"]),
     "assembly": (["--also", "AVX2", "NEON", "NEON, Apple M1"], []),
     "compare": ([], ["--quick", "--rounds", "2", "--budget", "2"]),
 }
@@ -152,6 +155,15 @@ def bars(found: dict[str, dict[str, Any]]) -> str:
     def survey() -> float:
         return float(of("many_views")["throughput"])
 
+    def of_depth(name: str) -> float:
+        return float(of("layers")["layers"][name]["of_depth_alone"])
+
+    def rays() -> float:
+        return float(of("visibility")["times_faster"]["Embree, all points"][0])
+
+    def agreement() -> float:
+        return float(of("visibility")["agreement"])
+
     def times(value: float) -> str:
         return f"{value:.1f} ×"
 
@@ -163,6 +175,9 @@ def bars(found: dict[str, dict[str, Any]]) -> str:
 
     def share(value: float) -> str:
         return f"{value:.0%}"
+
+    def hundredths(value: float) -> str:
+        return f"{value:.2%}"
 
     ten, one, image, whole = 1e7, 1e6, "render_ratio", "from_arrays_ratio"
     asked = [
@@ -176,6 +191,10 @@ def bars(found: dict[str, dict[str, Any]]) -> str:
         Asked("survey: speed of `render_views` / single views, fresh memory", 0.9, True, survey, share),
         Asked("survey: images in memory beyond the scene", 6.0, False, lambda: of("many_views")["peak_images"], images),
         Asked("opening a saved scene and its first image, more than a warm image", 0.5, False, opening, harness.seconds),
+        Asked("depth and face index / depth alone, 10 M faces", 1.35, False, lambda: of_depth("depth, face_index"), fine),
+        Asked("all layers / depth alone, 10 M faces", 3.0, False, lambda: of_depth("all layers"), fine),
+        Asked("1 M points, 20 cameras: casting Embree's rays / `visibility_table`", 5.0, True, rays, times),
+        Asked("and the same answer, away from edges", 0.9999, True, agreement, hundredths),
     ]  # fmt: skip
     rows = []
     for one_of in asked:

@@ -194,10 +194,10 @@ def main() -> None:
     agreement = 1 - differ / compared
     print(
         f"\n{scene.n_faces:,} faces, {len(points):,} points, {len(views)} cameras of {calibration.width} × "
-        f"{calibration.height} pixels, tolerance {arguments.tolerance:g}\n"
-        f"in the image {in_image:,}, visible {visible:,} ({visible / in_image:.1%})\n"
-        f"farther than the tolerance from an edge {compared:,}: {differ:,} differ, agreement {agreement:.4%}\n"
-        f"nearer {near_edges:,}: {differ_near:,} differ, agreement {1 - differ_near / max(near_edges, 1):.4%}"
+        f"{calibration.height} pixels, tolerance {arguments.tolerance:g}\n\n"
+        f"* in the image {in_image:,}, visible {visible:,} ({visible / in_image:.1%})\n"
+        f"* farther than the tolerance from an edge {compared:,}: {differ:,} differ, agreement {agreement:.4%}\n"
+        f"* nearer {near_edges:,}: {differ_near:,} differ, agreement {1 - differ_near / max(near_edges, 1):.4%}"
     )
     if agreement < 0.999:
         raise SystemExit("ours and Embree's differ: nothing is timed")
