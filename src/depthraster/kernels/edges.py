@@ -104,25 +104,21 @@ def mark_edges(
                 low[col] = np.float32(tolerance * steps[row // spacing, col // spacing])
         if row == first:
             for run in range(n_runs):
-                at = start + _first_of(run, width)
-                above[run] = (
-                    _near_bits(face_index, ranges, at, at - width, low, at - start, parallel)
-                    if row > 0
-                    else _ALL
-                )
+                col = _first_of(run, width)
+                above[run] = _ALL
+                if row > 0:
+                    at = start + col
+                    above[run] = _near_bits(face_index, ranges, at, at - width, low, col, parallel)
         beside = 1  # there is no neighbour to the left
         for run in range(n_runs):
             col = _first_of(run, width)
             at = start + col
             right = _near_bits(face_index, ranges, at, at + 1, low, col, parallel)
-            below = (
-                _near_bits(face_index, ranges, at, at + width, low, col, parallel)
-                if row + 1 < height
-                else _ALL
-            )
-            left = (right << 1) | (
-                beside if col == _N * run else 0
-            )  # the last run may begin within the one before
+            below = _ALL
+            if row + 1 < height:
+                below = _near_bits(face_index, ranges, at, at + width, low, col, parallel)
+            # The last run may begin within the one before; its first pixel is looked at alone then.
+            left = right << 1 | (beside if col == _N * run else 0)
             name = load16(face_index, at)
             picked = bits_of(name > np.int32(-1)) & ~(right & left & below & above[run])
             beside, above[run] = right >> (_N - 1), below
