@@ -394,6 +394,8 @@ def test_files_are_written_whole_or_not_at_all(rasterio, tmp_path, monkeypatch, 
         dr.write_height_field(path, scene, resolution=0.01, progress=interrupt)
     with pytest.raises(ValueError, match=r"'EPSG:1', which rasterio does not know"):
         dr.write_height_field(path, scene, resolution=0.1, crs="EPSG:1")
+    with pytest.raises(ValueError, match=r"'EPSG:1', which rasterio does not know"):
+        dr.height_field(scene, resolution=0.1, crs=1)
     assert capfd.readouterr().err == ""  # GDAL keeps it to itself
     assert path.read_bytes() == b"what was there" and os.listdir(tmp_path) == ["dem.tif"]
     with pytest.raises(ValueError, match=r"\.tif or \.tiff is needed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -143,5 +144,8 @@ def test_public_names_exist():
         "Layers",
     ):
         assert name in dr.__all__
+    assert importlib.metadata.version("depthraster") == dr.__version__ and "__version__" in dir(dr)
+    assert all(name in dr.__all__ or name.startswith("__") for name in dir(dr))
+    assert all(f"`{name}`" in dr.__doc__ for name in dr.__all__ if name[0].islower() and name != "save_chunk")
     with pytest.raises(AttributeError):
         getattr(dr, "no_such_name")  # noqa: B009

@@ -28,6 +28,8 @@ ROWS = [[1.5, -2.0, 3.25], [4.0, 5.0, 6.0], [-0.1, 1e-7, 7e6]]
         ("a.txt", "\ufeff1.5  -2 3.25\r\n4 5\t6\r\n\r\n -0.1 1e-7 7e6 \r\n".replace("\t", " "), None),
         ("a.txt", "# points\n# of mine\n\n1.5\t-2\t3.25\n4\t5\t6\n# one more\n-0.1\t1e-7\t7e6\n", None),
         ("a.xyz", "//X Y Z R G B\n1.5 -2 3.25 0 0 0\n4 5 6 1 2 3\n-0.1 1e-7 7e6 9 9 9\n", None),
+        ("a.csv", "Easting;Northing;Altitude;z2\n1.5;-2;3.25;0\n4;5;6;0\n-0.1;1e-7;7e6;0\n", None),
+        ("a.csv", "height,z,y,northing,x\n0,3.25,-2,0,1.5\n0,6,5,0,4\n0,7e6,1e-7,0,-0.1\n", None),
         (
             "markers.txt",
             '# CoordinateSystem: LOCAL_CS["Local, X Y Z (m)"]\n#Label,X/Easting,Y/Northing,Z/Altitude,Error_(m)\n'
@@ -73,6 +75,7 @@ def test_the_vertices_of_a_ply(tmp_path, faces):
         ("a.csv", b"x,y,z\n1,2,3\n1,2\n", "not read as points"),
         ("a.csv", b"x,y,z\n1,2,3\n1,2,three\n", "'three'"),
         ("a.csv", b"x,y,z,X/Easting\n1,2,3,4\n", "names x more than once"),
+        ("a.csv", b"easting,northing,height,height\n1,2,3,4\n", "names height more than once"),
         ("a.csv", b"1,5;2,5;3,5\n", "neither numbers (with a point for decimals)"),
         ("a.csv", b"x,y,z\n1,2,3\n1,nan,3\n4,5,inf\n", "2 of 3 points are not finite, the first is number 1"),
         ("a.csv", "x,y,z\n1,2,3\né".encode("latin-1"), "not read as points"),

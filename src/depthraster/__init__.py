@@ -1,4 +1,11 @@
-"""Exact, watertight, fast depth images from a mesh and a calibrated camera."""
+"""Exact, watertight, fast depth images from a mesh and a calibrated camera.
+
+* Meshes and cameras: `load_mesh`, `Scene`, `Calibration`, `load_calibrations`, `look_at`, `nadir`, `load_chunk`.
+* Images: `render_depth`, as Metashape's `Model.renderDepth`; `render`, more layers in one pass; `render_views`, many views.
+* What follows from depth: `visible`, `visibility_table`, `faces_seen`, `pick_point`, `render_stereo`, `height_field`,
+  `write_height_field`, `orthorectify`.
+* Against images from elsewhere: `compare`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +21,7 @@ from depthraster.transforms import look_at, nadir
 from depthraster.views import RenderedView, render_views
 
 if TYPE_CHECKING:
-    from depthraster.chunk import Camera, Chunk
+    from depthraster.chunk import Camera, Chunk, Region
     from depthraster.comparison import Comparison, Tolerances, compare
     from depthraster.heights import HeightField, HeightFile, height_field, write_height_field
     from depthraster.io.calibration_files import load_calibrations
@@ -40,6 +47,7 @@ __all__ = [
     "Layers",
     "Orthophoto",
     "Picks",
+    "Region",
     "RenderedView",
     "Scene",
     "Sight",
@@ -77,6 +85,7 @@ _LATER = {
     "HeightFile": "depthraster.heights",
     "Orthophoto": "depthraster.orthophoto",
     "Picks": "depthraster.picking",
+    "Region": "depthraster.chunk",
     "Sight": "depthraster.visibility",
     "Stereo": "depthraster.stereo",
     "Tolerances": "depthraster.comparison",
@@ -99,6 +108,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("depthraster")
     if name in _LATER:
         import importlib
 
@@ -107,4 +120,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__", *(name for name in globals() if name.startswith("__"))])

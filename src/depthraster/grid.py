@@ -135,7 +135,7 @@ def lay_grid(scene: Scene, bounds: Any, resolution: Any, direction: Any, up: Any
         raise ValueError(
             f"{right - left:g} x {top - bottom:g} at a resolution of {cell:g} are {width:.4g} x {height:.4g} cells, "
             f"{_size(width * height)} of float32; at most 2**37 cells (512 GiB) are possible: choose a coarser "
-            "resolution or smaller bounds"
+            "resolution or smaller bounds, which are left, bottom, right, top"
         )
     # The camera is just above the mesh: the nearer it is, the finer are the steps of the depth by which surfaces are told
     # apart. But above it, however coordinates are rounded.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthraster.grid import Affine, Grid, Window, lay_grid, outer_edges
-from depthraster.io.geotiff import BLOCK, crs_text, read_geotiff, write_geotiff
+from depthraster.io.geotiff import BLOCK, crs_text, read_geotiff, refuse_unknown, write_geotiff
 from depthraster.layers import Layers
 from depthraster.pictures import Pictured, Shown, draw_picture
 from depthraster.render import render
@@ -292,7 +292,8 @@ def height_field(
     up : (3,) array of float, optional
         What is towards the upper edge of the grid; by default Y, or Z where the direction is nearer to the horizontal.
     crs : str, int or object with to_wkt, optional
-        The coordinate system that the scene is in, kept for `HeightField.save`; nothing is computed with it.
+        The coordinate system that the scene is in, kept for `HeightField.save`; nothing is computed with it. One that
+        rasterio does not know is refused, if that is installed.
     threads : int, optional
         Threads used, all processors by default. The result is the same for any number.
 
@@ -305,7 +306,8 @@ def height_field(
     ------
     TypeError, ValueError
         Bounds or regions of no size, a resolution that is not positive, finer than double precision tells coordinates
-        apart, or that asks for more than 2**31 cells (16 GiB); a direction of no length; what `Scene` refuses.
+        apart, or that asks for more than 2**31 cells (16 GiB); a direction of no length; an unknown coordinate system; what
+        `Scene` refuses.
 
     Warns
     -----
@@ -324,6 +326,8 @@ def height_field(
     >>> field = dr.height_field("terrain.ply", resolution=0.1, crs="EPSG:32632")  # doctest: +SKIP
     >>> field.save("dem.tif")  # doctest: +SKIP
     """
+    label = crs_text(crs)
+    refuse_unknown(label)
     n_threads = thread_count(threads)
     scene = Scene.from_mesh(scene, threads=threads)
     grid = lay_grid(scene, bounds, resolution, direction, up)
@@ -333,7 +337,6 @@ def height_field(
             "cells (16 GiB) are kept in memory: choose a coarser resolution, or write_height_field, which writes to disk as "
             "it goes"
         )
-    label = crs_text(crs)
     _check_label(label, grid.axes)
     heights = np.empty((grid.height, grid.width))
     for window, part in _windows(scene, grid, n_threads):

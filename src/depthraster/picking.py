@@ -89,7 +89,9 @@ def pick_point(
     -----
     After Woop, Benthin and Wald, "Watertight Ray/Triangle Intersection", JCGT 2 (2013), in double precision: ``t`` is off by
     about 1e-15 of the distance, or of the distance between the scene's centre and the origin if that is greater, divided
-    by the cosine of the angle between ray and normal.
+    by the cosine of the angle between ray and normal: of the mesh as a `Scene` keeps it, on a lattice if it is large.
+    So a segment that ends on the mesh, or a ray that begins there, may meet that very face or not: end or begin it a little
+    off the face, or ask `visible`.
     """
     if isinstance(endpoints, bool) or endpoints not in (0, 1, 2):
         raise ValueError(

@@ -7,6 +7,7 @@ the caller's. The commonest change is another option of the files: in `write_geo
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import warnings
@@ -24,7 +25,7 @@ from depthraster.grid import Affine
 from depthraster.io.files import existing_file, written_whole
 from depthraster.io.image_formats import packed, predictor_of
 
-__all__ = ["BLOCK", "GeoImage", "crs_text", "read_geotiff", "write_geotiff"]
+__all__ = ["BLOCK", "GeoImage", "crs_text", "read_geotiff", "refuse_unknown", "write_geotiff"]
 
 BLOCK = 512  # pixels on a side that are compressed as one piece
 _AHEAD = 16  # tiles that are compressed while the next piece is made
@@ -258,6 +259,12 @@ def crs_text(crs: Any) -> str | None:
     raise TypeError(
         f"crs is a {type(crs).__name__}; a coordinate system is needed: pass e.g. 'EPSG:32632', WKT, or None"
     )
+
+
+def refuse_unknown(crs: str | None) -> None:
+    """Raise ValueError for a coordinate system that rasterio does not know, if that is installed."""
+    if crs is not None and importlib.util.find_spec("rasterio") is not None:
+        _known(crs)
 
 
 def _known(crs: str | None) -> Any:

@@ -20,7 +20,8 @@ from depthraster.io.ply import read_ply
 
 __all__ = ["Points", "load_points"]
 
-_NAMES = ("x", "y", "z")  # also "X/Easting" and the like: what follows the slash says what it is in
+# Of several names of one column the first counts. Also "X/Easting" and the like: what follows the slash says what it is in.
+_NAMES = (("x", "easting"), ("y", "northing"), ("z", "altitude", "height", "elevation"))
 _LABELS = ("label", "name", "id", "point")
 _COMMENTS = ("#", "//")
 
@@ -120,21 +121,24 @@ def _columns(lines: list[str], path: Path) -> tuple[int, list[int], int | None, 
         delimiter = next((sign for sign in "\t;," if sign in bare), None)
         fields = [field.strip().strip('"') for field in bare.split(delimiter)]
         names = [field.split("/")[0].strip().lower() for field in fields]
-        if set(_NAMES) <= set(names):
-            twice = next((name for name in _NAMES if names.count(name) > 1), None)
+        found = [
+            name for some in _NAMES if (name := next((one for one in some if one in names), None)) is not None
+        ]
+        if len(found) == len(_NAMES):
+            twice = next((name for name in found if names.count(name) > 1), None)
             if twice is not None:
                 raise FormatError(
                     f"{path}: the first line, {line[:60]!r}, names {twice} more than once; one column of each is needed: "
                     "rename the others"
                 )
             label = next((names.index(name) for name in _LABELS if name in names), None)
-            return number + 1, [names.index(name) for name in _NAMES], label, delimiter
+            return number + 1, [names.index(name) for name in found], label, delimiter
         if line.startswith(_COMMENTS):
             continue
         if not any(map(_is_number, fields)):
             raise FormatError(
-                f"{path}: the first line, {line[:60]!r}, has neither numbers (with a point for decimals) nor x, y and z; "
-                "columns of these names are needed: rename them"
+                f"{path}: the first line, {line[:60]!r}, has neither numbers (with a point for decimals) nor x, y and z "
+                "(or easting, northing and altitude); columns of these names are needed: rename them"
             )
         if len(fields) != 3:
             raise FormatError(
