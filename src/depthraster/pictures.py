@@ -149,7 +149,9 @@ def draw_picture(
         small = mask.shape[1] > tile
         filter_ = Image.Resampling.BOX if small else Image.Resampling.NEAREST
         sheet.paste(Image.fromarray(shown.rgb).resize(size, filter_), (x, y))
-        caption(sheet, pen, name, shown.limits, shown.unit, (x, y + size[1]), tile, shown.without)
+        caption(
+            sheet, pen, _title(name, image), shown.limits, shown.unit, (x, y + size[1]), tile, shown.without
+        )
     return sheet
 
 
@@ -227,7 +229,7 @@ def plot_layers(
             figure.colorbar(drawn, ax=place, label="degrees" if kind == "low" else "")
         else:
             place.imshow(_shown(name, image, mask).rgb, **shape)
-        place.set_title(name)
+        place.set_title(_title(name, image))
     return figure
 
 
@@ -239,6 +241,16 @@ def _kind(name: str, image: npt.NDArray[Any]) -> str:
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] in (3, 4):
         return "colours"
     return "names" if image.dtype.kind in "iu" else "high"
+
+
+def _title(name: str, image: npt.NDArray[Any]) -> str:
+    """Return what is shown: of attributes that are no colours the first channel alone."""
+    channels = image.size // max(image.shape[0] * image.shape[1], 1)
+    return (
+        f"{name}, 1 of {channels}"
+        if channels > 1 and _kind(name, image) in ("names", "high", "mask")
+        else name
+    )
 
 
 def _any_of(image: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
