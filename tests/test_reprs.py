@@ -24,13 +24,21 @@ def test_many_are_counted():
 
 
 def test_a_single_one_is_shown():
-    assert (
-        repr(dr.visible(MESH, POINTS[0], np.eye(4), CALIBRATION))
-        == "Visibility(VISIBLE, pixel=(10.0, 5.0), depth=5.0)"
-    )
-    assert (
-        repr(dr.pick_point(MESH, (0, 0, 0), (0, 0, 1))) == "Picks(point=(0.0, 0.0, 5.0), face_index=0, t=5.0)"
-    )
+    seen = dr.visible(MESH, POINTS[0], np.eye(4), CALIBRATION)
+    assert repr(seen) == "Visibility(status=VISIBLE, pixel=[10.  5.], depth=5.0)"
+    picked = dr.pick_point(MESH, (0, 0, 0), (0, 0, 1))
+    assert repr(picked) == "Picks(point=[0. 0. 5.], face_index=0, t=5.0)"
+
+
+def test_lists_in_their_fields_do_no_harm():
+    picks = dr.pick_point(MESH, np.zeros(3), np.array([[0.0, 0, 1], [9, 0, 1]]))
+    assert repr(dr.Picks(*(field.tolist() for field in picks))) == "Picks(2 rays, 1 hits)"
+    assert repr(picks._replace(face_index=None)).startswith("Picks(")
+    seen = dr.visible(MESH, POINTS, np.eye(4), CALIBRATION)
+    assert repr(dr.Visibility(*(field.tolist() for field in seen))) == repr(seen)
+    table = dr.visibility_table(MESH, POINTS, [(np.eye(4), CALIBRATION)])
+    assert repr(seen._replace(status=None)).startswith("Visibility(status=None")
+    assert repr(table._replace(point=None)).startswith("VisibilityTable(4 points")
 
 
 def test_layers_say_where_an_attribute_is():

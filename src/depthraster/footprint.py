@@ -21,6 +21,7 @@ CELL = 64  # pixels that share a bound
 # differences change as well: eight times as much is taken for possible, of the step no less than the first of these parts.
 # The others are for images of less than four places a side, and for places beside what the lens does not image.
 _LEAST_ROOM, _FEW_ROOM, _RIM_ROOM = 0.005, 0.1, 0.5
+_BACKWARDS = -0.9  # Z of directions near the one straight back, towards which a fisheye's steps become none
 _ALONG = 24  # places to look at along the longer side of an image, at least
 
 Array = npt.NDArray[np.float64]
@@ -40,20 +41,12 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
     longer = max(calibration.width, calibration.height)
     side = min(CELL, longer)  # of a cell, pixels: of an only one no more than the image
     parts = -(-_ALONG * side // longer)
-    # From the first pixel's centre to the last one's, or the one before's, which has a neighbour: a panorama may end there.
-    u, v = (0.5 + np.arange(n * parts + 1) * (side / parts) for n in (cols, rows))
-    width, height = calibration.width, calibration.height
-    steps = np.stack(
-        [
-            _steps(
-                calibration, np.minimum(u, max(width - 1.5, 0.0)), np.minimum(v, height - 0.5), (1.0, 0.0)
-            ),
-            _steps(
-                calibration, np.minimum(u, width - 0.5), np.minimum(v, max(height - 1.5, 0.0)), (0.0, 1.0)
-            ),
-        ]
+    u, v = (
+        np.minimum(np.arange(n * parts + 1) * (side / parts), length)
+        for n, length in ((cols, calibration.width), (rows, calibration.height))
     )
-    room = _room(steps)
+    steps, backwards = _steps(calibration, u, v)
+    room = _room(steps, backwards, parts / side if max(rows, cols) > 1 else 0.0)
     low = np.nan_to_num((steps * np.maximum(1.0 - room, 0.0)).min(axis=0), nan=0.0)
     high = np.nan_to_num((steps * (1.0 + room)).max(axis=0), nan=np.inf)
     # A cell has all places from its first corner to its last.
@@ -69,30 +62,46 @@ def ray_steps(calibration: Calibration) -> tuple[Array, Array]:
     return least, most
 
 
-def _steps(calibration: Calibration, u: Array, v: Array, way: tuple[float, float]) -> Array:
-    """Return the distances of the rays of places (v, u) and of those that lie a way farther."""
+def _steps(calibration: Calibration, u: Array, v: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return how far apart rays are at the places (v, u), across and down (2, rows, cols), and which look backwards.
+
+    From a place to the one a pixel farther, or back where the lens images nothing there, as at a panorama's end.
+    """
     nodes = np.stack(np.meshgrid(u, v), axis=-1)
-    rays = calibration.unproject(np.stack([nodes, nodes + way]))
+    ways = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    rays = calibration.unproject(nodes + ways[:, None, None])
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    return np.asarray(np.linalg.norm(rays[1] - rays[0], axis=-1))
+    steps = np.linalg.norm(rays[1:] - rays[0], axis=-1)
+    return np.where(np.isfinite(steps[:2]), steps[:2], steps[2:]), rays[0, ..., 2] < _BACKWARDS
 
 
-def _room(steps: Array) -> Array:
-    """Return the part of steps (2, rows, cols) that those between the places may be less, or more, by."""
+def _room(steps: Array, backwards: npt.NDArray[np.bool_], per_pixel: float) -> Array:
+    """Return the part of steps (2, rows, cols) that those around the places may be less, or more, by.
+
+    That is up to the next places, and a pixel farther, since a cell's first pixel has a neighbour in the one before;
+    ``per_pixel`` is the part of the way to the next place that a pixel is.
+    """
     room = np.zeros(steps.shape)
     for axis in (1, 2):
         if steps.shape[axis] < 4:  # the last place may be nearer to the one before
             return np.full(steps.shape, _FEW_ROOM)
-        bent = np.abs(np.diff(steps, 2, axis=axis))
         # A place between two has the second differences at both, and at the ends those next to them.
-        widths = [(0, 0), (0, 0), (0, 0)]
-        widths[axis] = (2, 2)
-        bent = np.pad(bent, widths, mode="edge")
-        n = steps.shape[axis]
-        room += np.maximum.reduce([np.take(bent, range(k, k + n), axis=axis) for k in range(3)])
+        room += _most_around(np.abs(np.diff(steps, 2, axis=axis)), 2, axis)
+        room += _most_around(np.abs(np.diff(steps, axis=axis)), 1, axis) * per_pixel
     with np.errstate(invalid="ignore", divide="ignore"):
-        room = np.where(np.isfinite(room), room / steps, _RIM_ROOM)
+        room = np.where(np.isfinite(room), room / steps, np.where(backwards, 1.0, _RIM_ROOM))
     return np.maximum(room, _LEAST_ROOM)
+
+
+def _most_around(differences: Array, order: int, axis: int) -> Array:
+    """Return the greatest of the differences, of first or second order, around each place that they are of."""
+    widths = [(0, 0)] * differences.ndim
+    widths[axis] = (order, order)
+    padded = np.pad(differences, widths, mode="edge")
+    n = padded.shape[axis] - order
+    return np.asarray(
+        np.maximum.reduce([np.take(padded, range(k, k + n), axis=axis) for k in range(order + 1)])
+    )
 
 
 @lru_cache(maxsize=8)

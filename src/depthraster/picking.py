@@ -39,10 +39,9 @@ class Picks(NamedTuple):
     t: npt.NDArray[np.float64]
 
     def __repr__(self) -> str:
-        if self.face_index.ndim == 0:
-            point = tuple(self.point.tolist())
-            return f"Picks(point={point}, face_index={int(self.face_index)}, t={float(self.t)})"
-        return f"Picks({self.face_index.size} rays, {np.count_nonzero(self.face_index >= 0)} hits)"
+        if np.ndim(self.face_index) == 0:
+            return f"Picks(point={self.point}, face_index={self.face_index}, t={self.t})"
+        return f"Picks({np.size(self.face_index)} rays, {np.count_nonzero(np.asarray(self.face_index) >= 0)} hits)"
 
 
 def pick_point(

@@ -68,7 +68,7 @@ class FacesSeen(NamedTuple):
         return as_scipy(self.pixels, self.face, self.view, (self.n_faces, self.n_views))
 
     def __repr__(self) -> str:
-        return f"FacesSeen({self.n_faces} faces x {self.n_views} views, {len(self.face)} pairs seen)"
+        return f"FacesSeen({self.n_faces} faces x {self.n_views} views, {np.size(self.face)} pairs seen)"
 
 
 def faces_seen(

@@ -71,10 +71,12 @@ class Visibility(NamedTuple):
         return np.asarray(self.status == sight.VISIBLE)
 
     def __repr__(self) -> str:
-        if self.status.ndim == 0:
-            name, pixel = Sight(int(self.status)).name, tuple(self.pixel.tolist())
-            return f"Visibility({name}, pixel={pixel}, depth={float(self.depth)})"
-        return f"Visibility({self.status.size} points, {np.count_nonzero(self.visible)} visible)"
+        if np.ndim(self.status) == 0:
+            status = np.asarray(self.status).item()
+            name = next((known.name for known in Sight if known == status), status)
+            return f"Visibility(status={name}, pixel={self.pixel}, depth={self.depth})"
+        n_visible = np.count_nonzero(np.asarray(self.status) == sight.VISIBLE)
+        return f"Visibility({np.size(self.status)} points, {n_visible} visible)"
 
 
 class VisibilityTable(NamedTuple):
@@ -127,9 +129,7 @@ class VisibilityTable(NamedTuple):
         return as_scipy(ones, self.point, self.view, (self.n_points, self.n_views))
 
     def __repr__(self) -> str:
-        return (
-            f"VisibilityTable({self.n_points} points x {self.n_views} views, {len(self.point)} pairs visible)"
-        )
+        return f"VisibilityTable({self.n_points} points x {self.n_views} views, {np.size(self.point)} pairs visible)"
 
 
 def visible(
