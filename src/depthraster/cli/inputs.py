@@ -68,7 +68,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         type=float,
         nargs=3,
         metavar="X Y Z",
-        help="The shift that MESH was exported with; added to its coordinates first.",
+        help="The shift that MESH was exported with, in the units of --mesh-crs; added to its coordinates first.",
     ),
 }
 
