@@ -58,7 +58,7 @@ def test_a_csv_names_points_and_cameras(hills, points, tmp_path):
     pixels = np.array([[row["u"], row["v"]] for row in rows], float)
     np.testing.assert_allclose(pixels, table.pixel, rtol=0, atol=5.1e-5)
     np.testing.assert_allclose([float(row["depth"]) for row in rows], table.depth, rtol=1e-8)
-    assert f"75 points, 4 cameras: {len(rows)} times" in result.stdout
+    assert f"75 points, 4 cameras: {len(rows)} pairs of a point and a camera that sees it" in result.stdout
     assert f"{unseen} points are seen by no camera" in result.stdout and "metres = depth * 3" in result.stdout
 
 
