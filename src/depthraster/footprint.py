@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from depthraster.calibration import Calibration
 from depthraster.kernels.rays import ray_grid
@@ -98,10 +99,7 @@ def _most_around(differences: Array, order: int, axis: int) -> Array:
     widths = [(0, 0)] * differences.ndim
     widths[axis] = (order, order)
     padded = np.pad(differences, widths, mode="edge")
-    n = padded.shape[axis] - order
-    return np.asarray(
-        np.maximum.reduce([np.take(padded, range(k, k + n), axis=axis) for k in range(order + 1)])
-    )
+    return np.asarray(sliding_window_view(padded, order + 1, axis=axis).max(axis=-1))
 
 
 @lru_cache(maxsize=8)

@@ -338,10 +338,11 @@ def height_field(
             "it goes"
         )
     _check_label(label, grid.axes)
-    heights = np.empty((grid.height, grid.width))
+    heights, any_seen = np.empty((grid.height, grid.width)), False
     for window, part in _windows(scene, grid, n_threads):
         heights[window.slices] = part
-    if not np.isfinite(heights).any():
+        any_seen = any_seen or bool(np.isfinite(part).any())
+    if not any_seen:
         _warn_of_no_heights(bounds)
     return HeightField(heights, grid.affine, label, grid.axes)
 

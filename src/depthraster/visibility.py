@@ -68,15 +68,14 @@ class Visibility(NamedTuple):
     @property
     def visible(self) -> npt.NDArray[np.bool_]:
         """(...) bool: which points the camera sees."""
-        return np.asarray(self.status == sight.VISIBLE)
+        return np.asarray(np.asarray(self.status) == sight.VISIBLE)
 
     def __repr__(self) -> str:
         if np.ndim(self.status) == 0:
             status = np.asarray(self.status).item()
             name = next((known.name for known in Sight if known == status), status)
             return f"Visibility(status={name}, pixel={self.pixel}, depth={self.depth})"
-        n_visible = np.count_nonzero(np.asarray(self.status) == sight.VISIBLE)
-        return f"Visibility({np.size(self.status)} points, {n_visible} visible)"
+        return f"Visibility({np.size(self.status)} points, {np.count_nonzero(self.visible)} visible)"
 
 
 class VisibilityTable(NamedTuple):

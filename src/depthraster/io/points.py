@@ -121,10 +121,8 @@ def _columns(lines: list[str], path: Path) -> tuple[int, list[int], int | None, 
         delimiter = next((sign for sign in "\t;," if sign in bare), None)
         fields = [field.strip().strip('"') for field in bare.split(delimiter)]
         names = [field.split("/")[0].strip().lower() for field in fields]
-        found = [
-            name for some in _NAMES if (name := next((one for one in some if one in names), None)) is not None
-        ]
-        if len(found) == len(_NAMES):
+        found = [next((name for name in some if name in names), "") for some in _NAMES]
+        if all(found):
             twice = next((name for name in found if names.count(name) > 1), None)
             if twice is not None:
                 raise FormatError(

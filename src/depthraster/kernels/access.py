@@ -70,7 +70,7 @@ def looked_up(typing, array, indices):
 
 @intrinsic
 def store(typing, array, index, value):
-    """Write a vector to a one-dimensional contiguous array, from an index on, which is not checked."""
+    """Write a vector to a contiguous array as it lies, from an index on, which is not checked."""
 
     def make(context, builder, sig, args):
         place = _pointer(context, builder, sig.args[0], args[0], args[1], args[2].type)
@@ -107,7 +107,7 @@ def fence(typing):
 
 @intrinsic
 def before_line(typing, array, index):
-    """Return how many bytes after an element of a one-dimensional contiguous array a cache line, of 64 bytes, begins."""
+    """Return how many bytes after an element of a contiguous array, as it lies, a cache line, of 64 bytes, begins."""
 
     def make(context, builder, sig, args):
         whole = ir.IntType(64)

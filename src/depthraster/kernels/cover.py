@@ -271,13 +271,12 @@ def make_small(i, ax, ay, aw, bx, by, bw, cx, cy, cw, small, both, lattice, plan
     wide = area * _PER_THIN
     fa, fb, fc = as_single(aw), as_single(bw), as_single(cw)
     # Of a face that is not thin both ways give the same bits: it must not depend on what it is looked at together with.
+    per = splat_like(exact_area, lattice[2]) / exact_area
     if bits_of(size2 >= wide * wide) == 0:
-        per = splat_like(exact_area, lattice[2]) / exact_area
         slope_x, slope_y = inverse_depth_slopes(abx, aby, acx, acy, to_b, to_c)
         slope_x, slope_y = slope_x * per, slope_y * per
         wa, wb, wc = as_single(slope_x), as_single(slope_y), fa
     else:
-        per = splat_like(exact_area, lattice[2]) / exact_area
         slope_x, slope_y, wc = inverse_depth_plane(abx, aby, acx, acy, exact_area, aw, bw, cw)
         slope_x, slope_y = slope_x * lattice[2], slope_y * lattice[2]
         wa, wb, wc = as_single(slope_x), as_single(slope_y), as_single(wc)

@@ -213,6 +213,26 @@ def _z(z, part, names):
     return choose(names > np.int32(-1), multiply_add(negative(z), as_double(part), z), splat_like(z, np.nan))
 
 
+@inlined
+def _positions(half, x, y, part, name, low, high, reach):
+    """Return the positions of a half of a run's pixels, 0 or 1; ``reach`` has `_ray_along` and the start for each axis."""
+    x_x, x_y, x_0, x_start, y_x, y_y, y_0, y_start, z_x, z_y, z_0, z_start = reach
+    dx, dy = as_double(eight(x, half)), as_double(eight(y, half))
+    z = _z(doubles_in(pairs(low, high, half)), eight(part, half), eight(name, half))
+    return (
+        multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start),
+        multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start),
+        multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start),
+    )
+
+
+@inlined
+def _met(half, exact):
+    """Return the positions of a half of a run's pixels that `meet` has written."""
+    at = POSITION + 8 * half
+    return load8(exact, at), load8(exact, at + _N), load8(exact, at + 2 * _N)
+
+
 @lean_kernel
 def derive_tile(
     scene, faces, lattice, pixels, drawn, camera, rays, parallel, axes, frame, row0, col0, n_rows, n_cols,
@@ -240,10 +260,11 @@ def derive_tile(
     u_x, u_y, u_0 = _ray_along_in_single(axes, 0, rays, lattice, parallel)
     v_x, v_y, v_0 = _ray_along_in_single(axes, 1, rays, lattice, parallel)
     w_x, w_y, w_0 = _ray_along_in_single(axes, 2, rays, lattice, parallel)
-    x_x, x_y, x_0 = _ray_along(frame, 0, rays, lattice, parallel)
-    y_x, y_y, y_0 = _ray_along(frame, 1, rays, lattice, parallel)
-    z_x, z_y, z_0 = _ray_along(frame, 2, rays, lattice, parallel)
-    x_start, y_start, z_start = frame[0, 3], frame[1, 3], frame[2, 3]
+    reach = (
+        *_ray_along(frame, 0, rays, lattice, parallel), frame[0, 3],
+        *_ray_along(frame, 1, rays, lattice, parallel), frame[1, 3],
+        *_ray_along(frame, 2, rays, lattice, parallel), frame[2, 3],
+    )  # fmt: skip
     with_weights, with_positions = surface.barycentric.size > 0, surface.position.size > 0
     with_normals, with_angles = surface.normal.size > 0, surface.view_angle.size > 0
     for row in range(n_rows):
@@ -302,22 +323,12 @@ def derive_tile(
                     write_three(surface.normal, row0 + row, left, width, p, q, r, single, SPARE, streamed)
             if with_positions:
                 if exactly:
-                    left_x, right_x = load8(exact, POSITION), load8(exact, POSITION + 8)
-                    left_y, right_y = load8(exact, POSITION + _N), load8(exact, POSITION + _N + 8)
-                    left_z, right_z = load8(exact, POSITION + 2 * _N), load8(exact, POSITION + 2 * _N + 8)
+                    one, other = _met(0, exact), _met(1, exact)
                 else:
-                    dx, dy = as_double(eight(x, 0)), as_double(eight(y, 0))
-                    z = _z(doubles_in(pairs(low, high, 0)), eight(part, 0), eight(name, 0))
-                    left_x = multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start)
-                    left_y = multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start)
-                    left_z = multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start)
-                    dx, dy = as_double(eight(x, 1)), as_double(eight(y, 1))
-                    z = _z(doubles_in(pairs(low, high, 1)), eight(part, 1), eight(name, 1))
-                    right_x = multiply_add(z, _linear(dx, dy, x_x, x_y, x_0), x_start)
-                    right_y = multiply_add(z, _linear(dx, dy, y_x, y_y, y_0), y_start)
-                    right_z = multiply_add(z, _linear(dx, dy, z_x, z_y, z_0), z_start)
+                    one = _positions(0, x, y, part, name, low, high, reach)
+                    other = _positions(1, x, y, part, name, low, high, reach)
                 where = surface.position, row0 + row, left, width
-                write_half(*where, 0, left_x, left_y, left_z, exact, POSITION, streamed)
-                write_half(*where, 1, right_x, right_y, right_z, exact, POSITION, streamed)
+                write_half(*where, 0, *one, exact, POSITION, streamed)
+                write_half(*where, 1, *other, exact, POSITION, streamed)
     if streamed:
         end_streams()

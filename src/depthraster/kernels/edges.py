@@ -145,23 +145,33 @@ def _first_of(run, width):
 def _near_bits(face_index, ranges, at, other, low, col, parallel):
     """Return which of a run's pixels, from number ``at`` on, surely show the surface that those from ``other`` on show.
 
-    ``low`` is, from column ``col`` on, the range between neighbours that no slope need explain, for a range of 1 or, of
-    ``parallel`` rays, for any.
+    ``low`` is that of `_is_near`, from column ``col`` on.
     """
-    name, there = load16(face_index, at), load16(face_index, other)
-    mine, theirs = load16(ranges, at), load16(ranges, other)
-    limit = load16(low, col)
+    return bits_of(
+        _is_near(
+            load16(face_index, at), load16(ranges, at), load16(face_index, other), load16(ranges, other),
+            load16(low, col), parallel,
+        )
+    )  # fmt: skip
+
+
+@inlined
+def _is_near(name, mine, other, theirs, low, parallel):
+    """Whether a neighbour, or each of a vector of them, surely shows the same surface.
+
+    ``low`` is the range between neighbours that no slope need explain, for a range of 1 or, of ``parallel`` rays, for any.
+    """
+    limit = low
     if not parallel:
-        limit = limit * least(mine, theirs)
-    is_near = limit >= magnitude(mine - theirs)
-    return bits_of((name == there) | (((name | there) > np.int32(-1)) & is_near))
+        limit = low * least(mine, theirs)
+    return (name == other) | (((name | other) > np.int32(-1)) & (limit >= magnitude(mine - theirs)))
 
 
 @inner
 def _is_edge(scene, faces, axes, lens, tolerance, low, row, col, face_index, ranges):
     """Whether the surface breaks off beside a pixel."""
     own, mine = face_index[row, col], np.float64(ranges[row, col])
-    along, aside = _without_slope(low, lens[14] == ORTHOGRAPHIC)
+    parallel = lens[14] == ORTHOGRAPHIC
     for side in range(4):
         other_row = row + (side == 1) - (side == 3)
         other_col = col + (side == 0) - (side == 2)
@@ -173,7 +183,7 @@ def _is_edge(scene, faces, axes, lens, tolerance, low, row, col, face_index, ran
         ):
             continue
         other, there = face_index[other_row, other_col], ranges[other_row, other_col]
-        if _is_near(own, ranges[row, col], other, there, along, aside):
+        if _is_near(own, ranges[row, col], other, there, low, parallel):
             continue
         theirs = np.float64(there)
         if _breaks_off(
@@ -181,16 +191,3 @@ def _is_edge(scene, faces, axes, lens, tolerance, low, row, col, face_index, ran
         ):
             return True
     return False
-
-
-@inlined
-def _without_slope(low, parallel):
-    """Return what a range may change by between neighbours on a surface that has no slope: per range, and in any case."""
-    return np.float32(0.0) if parallel else low, low if parallel else np.float32(0.0)
-
-
-@inlined
-def _is_near(name, length, other, there, along, aside):
-    """Whether a neighbour surely shows the same surface."""
-    nearer = length if length < there else there
-    return (other == name) | ((other >= 0) & (abs(length - there) <= along * nearer + aside))
